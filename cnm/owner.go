@@ -1,0 +1,10 @@
+package cnm
+
+// Owner returns the owner of the network's parts.
+func (n *Network) Owner() string { return "network/" + n.ID }
+
+// Owner returns the owner of the endpoint's parts.
+func (e *Endpoint) Owner() string { return "endpoint/" + e.ID }
+
+// Owner returns the owner of the sandbox's own parts.
+func (s *Sandbox) Owner() string { return "sandbox/" + s.ID }

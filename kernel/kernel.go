@@ -1,0 +1,90 @@
+// Package kernel carries out what package netstate describes. Only this folder
+// makes system calls that change a host's network.
+//
+// [Open] returns the real [Host] of this machine. Tests use the fake of package
+// kerneltest, which fulfils the same contract and passes the same suite.
+package kernel
+
+import (
+	"context"
+	"net/netip"
+
+	"github.com/docker/libnetwork/netstate"
+)
+
+// Host is a machine: its own network namespace, written "", and the container
+// namespaces that it is asked about, named by the path of their file. It is safe
+// for concurrent use; changes to different namespaces run in parallel.
+type Host interface {
+	// Apply carries out the changes in order and stops at the first that fails,
+	// with an error that names it. Every verb is idempotent in the way that
+	// netstate.Verb documents, so the caller may apply the same list again, or a
+	// list that takes it back. When Apply returns, deleted links are out of sight,
+	// though the kernel may still be freeing them.
+	Apply(context.Context, netstate.Changes) error
+	// Observe returns what the namespaces hold, one part for each namespace and
+	// owner. What is not ours is in a part without owner. A namespace that does
+	// not exist contributes nothing.
+	Observe(ctx context.Context, namespaces ...string) ([]netstate.Part, error)
+	// Watch calls notify, from one goroutine, whenever a link, address or route of
+	// the host's namespace has changed, until ctx is done; it returns when it is
+	// watching. Bursts may be reported once.
+	Watch(ctx context.Context, notify func()) error
+	// Namespaces returns the part of the host that makes and removes namespaces.
+	Namespaces() Namespaces
+	// Container returns the part of the host that acts inside a namespace.
+	Container() Container
+	// Close waits for deletions under way and releases all descriptors. It removes
+	// nothing.
+	Close() error
+}
+
+// Namespaces makes and removes network namespaces, each pinned at a path.
+type Namespaces interface {
+	// Create makes a namespace and pins it at path, whose folder is made if
+	// missing. A path in use is Exists. The loopback is down.
+	Create(ctx context.Context, path string) error
+	// Bind pins the namespace that the file source stands for, such as
+	// /proc/PID/ns/net, at path. A path in use is Exists; a source that is not a
+	// network namespace is Invalid; one that is missing is NotFound.
+	Bind(ctx context.Context, path, source string) error
+	// Delete unpins path and forgets all about it. A missing path is no error.
+	Delete(ctx context.Context, path string) error
+	// List returns the paths pinned in folder that start with prefix, sorted, the
+	// broken ones (a file that is no longer a namespace) too. A missing folder is
+	// empty.
+	List(ctx context.Context, folder, prefix string) ([]string, error)
+	// Alive reports whether path is a network namespace.
+	Alive(ctx context.Context, path string) (bool, error)
+	// HostPath returns a path that stands for the host's own namespace.
+	HostPath() string
+}
+
+// Container acts inside a namespace.
+type Container interface {
+	// Announce sends one unsolicited ARP reply or neighbour advertisement for each
+	// address on the link, so that neighbours learn it (RFC 5227 section 3,
+	// RFC 4861 section 7.2.6).
+	Announce(ctx context.Context, namespace, link string, addresses []netip.Addr) error
+	// Statistics returns the counters of the named links; missing ones are left out.
+	Statistics(ctx context.Context, namespace string, links []string) (map[string]Statistics, error)
+	// HasIPv6 reports whether the namespace can carry IPv6.
+	HasIPv6(ctx context.Context, namespace string) (bool, error)
+}
+
+// Statistics are a link's counters since it was made.
+type Statistics struct {
+	RxBytes, RxPackets, RxErrors, RxDropped uint64
+	TxBytes, TxPackets, TxErrors, TxDropped uint64
+}
+
+// Options says which machine to open.
+type Options struct {
+	// HostNamespace is the path of the namespace that plays the host; empty means
+	// the one of the process.
+	HostNamespace string
+	// Instance tells several users of one host apart: 1 to 64 letters, digits,
+	// '-' or '_'. It is part of the mark on links, so that one instance never
+	// takes another's links for its own.
+	Instance string
+}

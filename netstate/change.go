@@ -1,0 +1,129 @@
+package netstate
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Verb says what a change does to its object.
+type Verb string
+
+// Verbs, with the objects they apply to. Each is idempotent as described, so that
+// a list of changes that stopped half way can be applied again or taken back.
+const (
+	// Create makes a Link, down, and marks it with the owner. A link of that name
+	// that bears the same owner's mark counts as made; any other is an error.
+	Create Verb = "create"
+	// Update sets MAC, MTU and Master of a Link, marks it with the owner, and
+	// leaves alone what the Link does not ask for.
+	Update Verb = "update"
+	// Raise brings a Link up.
+	Raise Verb = "raise"
+	// Delete removes a Link that bears the owner's mark. One that is gone, or is
+	// not ours, is no error and stays as it is.
+	Delete Verb = "delete"
+	// Add puts an Addr, Route or Neighbor in place, replacing what differs.
+	Add Verb = "add"
+	// Remove takes an Addr, Route or Neighbor of ours away; gone is no error.
+	Remove Verb = "remove"
+	// Write sets a Sysctl.
+	Write Verb = "write"
+)
+
+// Object is what a change is about: a [Link], [Addr], [Route], [Neighbor] or
+// [Sysctl].
+type Object interface {
+	fmt.Stringer
+	object()
+}
+
+func (Link) object()     {}
+func (Addr) object()     {}
+func (Route) object()    {}
+func (Neighbor) object() {}
+func (Sysctl) object()   {}
+
+// Change is one step.
+type Change struct {
+	Verb      Verb
+	Owner     string
+	Namespace string // empty is the host
+	Object    Object
+}
+
+// String returns the change on one line, as in
+// "host: add addr 172.18.0.1/16 dev br-1".
+func (c Change) String() string {
+	namespace := c.Namespace
+	if namespace == "" {
+		namespace = "host"
+	}
+	return fmt.Sprintf("%s: %s %s", namespace, c.Verb, c.Object)
+}
+
+// Changes is an ordered list of steps.
+type Changes []Change
+
+// String returns one change a line.
+func (cs Changes) String() string {
+	var b strings.Builder
+	for _, c := range cs {
+		b.WriteString(c.String())
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+// String returns the link as "link NAME KIND ...".
+func (l Link) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "link %s %s", l.Name, l.Kind)
+	if l.Peer != (Peer{}) {
+		namespace := l.Peer.Namespace
+		if namespace == "" {
+			namespace = "host"
+		}
+		fmt.Fprintf(&b, " peer %s in %s", l.Peer.Name, namespace)
+	}
+	if l.Master != "" {
+		fmt.Fprintf(&b, " master %s", l.Master)
+	}
+	if !l.MAC.IsZero() {
+		fmt.Fprintf(&b, " mac %s", l.MAC)
+	}
+	if l.MTU != 0 {
+		fmt.Fprintf(&b, " mtu %d", l.MTU)
+	}
+	if l.Adopt {
+		b.WriteString(" adopt")
+	}
+	if l.Down {
+		b.WriteString(" down")
+	}
+	return b.String()
+}
+
+// String returns the address as "addr PREFIX dev LINK".
+func (a Addr) String() string { return fmt.Sprintf("addr %s dev %s", a.Prefix, a.Link) }
+
+// String returns the route as "route DESTINATION [via GATEWAY] dev LINK [metric N]".
+func (r Route) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "route %s", r.Destination)
+	if r.Gateway.IsValid() {
+		fmt.Fprintf(&b, " via %s", r.Gateway)
+	}
+	fmt.Fprintf(&b, " dev %s", r.Link)
+	if r.Metric != 0 {
+		fmt.Fprintf(&b, " metric %d", r.Metric)
+	}
+	return b.String()
+}
+
+// String returns the entry as "neighbor IP lladdr MAC dev LINK".
+func (n Neighbor) String() string {
+	return fmt.Sprintf("neighbor %s lladdr %s dev %s", n.IP, n.MAC, n.Link)
+}
+
+// String returns the setting as "sysctl KEY = VALUE".
+func (s Sysctl) String() string { return fmt.Sprintf("sysctl %s = %s", s.Key, s.Value) }

@@ -1,0 +1,102 @@
+package netstate
+
+import (
+	"net/netip"
+)
+
+// Part is what one owner contributes to one network namespace.
+type Part struct {
+	// Owner is "network/<id>", "endpoint/<id>" or "sandbox/<id>". It is written
+	// to the kernel as the mark of what is ours. Empty only in observed parts:
+	// what somebody else made, which is never changed or removed.
+	Owner string `json:"owner"`
+	// Namespace is the path of the namespace's file; empty means the host.
+	Namespace string     `json:"namespace,omitempty"`
+	Links     []Link     `json:"links,omitempty"`
+	Addrs     []Addr     `json:"addrs,omitempty"`
+	Routes    []Route    `json:"routes,omitempty"`
+	Neighbors []Neighbor `json:"neighbors,omitempty"`
+	Sysctls   []Sysctl   `json:"sysctls,omitempty"`
+}
+
+// Kind is the type of a link.
+type Kind string
+
+// Kinds of link.
+const (
+	// Bridge is an Ethernet bridge.
+	Bridge Kind = "bridge"
+	// Veth is one end of a virtual Ethernet pair. The end whose Peer is set is the
+	// one that creates the pair; the other end is born with it, in Peer.Namespace.
+	Veth Kind = "veth"
+	// Existing is a link that is there already and stays when its owner goes, as
+	// the loopback. It is brought up; it is never marked, created or deleted.
+	Existing Kind = "existing"
+)
+
+// DefaultMTU is what a Link with MTU zero gets, in bytes (IEEE 802.3).
+const DefaultMTU = 1500
+
+// Link is a network interface. A wished link is always up.
+type Link struct {
+	// Name is unique in its namespace, 1 to 15 bytes.
+	Name string `json:"name"`
+	Kind Kind   `json:"kind"`
+	// MAC zero leaves the choice to the kernel.
+	MAC MAC `json:"mac,omitzero"`
+	// MTU is in bytes; zero means DefaultMTU, and for Existing and adopted links
+	// "as it is".
+	MTU int `json:"mtu,omitempty"`
+	// Master is the bridge this link is a port of, in the same namespace.
+	Master string `json:"master,omitempty"`
+	// Peer is the other end of a Veth, set at the creating end only.
+	Peer Peer `json:"peer,omitzero"`
+	// Adopt, for a Bridge, takes a bridge of that name that somebody else made
+	// as it stands, and never deletes it; without one it is made like any other.
+	Adopt bool `json:"adopt,omitempty"`
+	// Down is true only in observed links.
+	Down bool `json:"down,omitempty"`
+}
+
+// Peer names the other end of a veth pair.
+type Peer struct {
+	Namespace string `json:"namespace,omitempty"`
+	Name      string `json:"name,omitempty"`
+}
+
+// Addr is an address on a link. IPv6 addresses are set without duplicate address
+// detection: IPAM has already made them unique.
+type Addr struct {
+	Link string `json:"link"`
+	// Prefix holds the address itself and the length of its subnet.
+	Prefix netip.Prefix `json:"prefix"`
+}
+
+// Route is a unicast route of the main table. Routes that the kernel derives from
+// an address are not listed.
+type Route struct {
+	// Destination is masked; 0.0.0.0/0 or ::/0 is the default route.
+	Destination netip.Prefix `json:"destination"`
+	// Gateway zero means that the destination is on the link itself.
+	Gateway netip.Addr `json:"gateway,omitzero"`
+	Link    string     `json:"link"`
+	// Metric zero is the kernel's default: 0 for IPv4, 1024 for IPv6.
+	Metric uint32 `json:"metric,omitempty"`
+}
+
+// Neighbor is a permanent entry of the neighbour (ARP, NDP) table.
+type Neighbor struct {
+	Link string     `json:"link"`
+	IP   netip.Addr `json:"ip"`
+	MAC  MAC        `json:"mac"`
+}
+
+// Sysctl is one value below /proc/sys of the namespace. When its owner goes it is
+// left as it is: it belongs on links that go too.
+type Sysctl struct {
+	// Key is a slash-separated path, for instance net/ipv4/conf/eth0/forwarding.
+	Key   string `json:"key"`
+	Value string `json:"value"`
+	// Optional tolerates a kernel that does not have the key.
+	Optional bool `json:"optional,omitempty"`
+}
