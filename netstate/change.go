@@ -11,8 +11,10 @@ type Verb string
 // Verbs, with the objects they apply to. Each is idempotent as described, so that
 // a list of changes that stopped half way can be applied again or taken back.
 const (
-	// Create makes a Link, down, and marks it with the owner. A link of that name
-	// that bears the same owner's mark counts as made; any other is an error.
+	// Create makes a Link with all that it asks for, but down, and marks it with
+	// the owner. The other end of a Veth is born with it, without a mark. A link of
+	// that name that bears the same owner's mark is brought to what the Link asks
+	// for; any other is an error, except for a Bridge with Adopt.
 	Create Verb = "create"
 	// Update sets MAC, MTU and Master of a Link, marks it with the owner, and
 	// leaves alone what the Link does not ask for.

@@ -1,0 +1,350 @@
+package netstate
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// Diff returns the changes that lead from one list of parts to another. From is
+// either what was wished before or what has been observed; To is a wish.
+//
+// The order is exact. First what goes: in each container's namespace and then on
+// the host, routes, neighbours and addresses; then links, ports before their
+// bridges. Then what comes: links, bridges first; sysctls, which must hold before
+// a link is up; then for the host and for each container's namespace updates of
+// links, links brought up, addresses, neighbours, and routes, direct ones before
+// those that need a gateway.
+//
+// Deleting a link takes its addresses, routes and neighbours with it, so these
+// are not removed one by one. A link is deleted and made anew only if its kind or
+// its peer differs. Removing an IPv4 address can take other addresses of its
+// subnet and routes of its link with it: those that shall stay are added again,
+// which does nothing where they stand.
+//
+// What has no owner is never deleted or removed. Only where a wish needs its place,
+// as with a route to the same destination, is it replaced.
+func Diff(from, to []Part) Changes {
+	d := &differ{
+		from:  newIndex(from),
+		to:    newIndex(to),
+		gone:  make(map[linkKey]bool),
+		fresh: make(map[linkKey]bool),
+	}
+	d.classify()
+	d.removeAll()
+	d.deleteLinks()
+	d.createLinks()
+	d.writeSysctls()
+	d.completeAll()
+	return d.out
+}
+
+type differ struct {
+	from, to *index
+	// gone holds links of from that do not survive, whatever comes in their place;
+	// deletes are those of them that need a change of their own.
+	gone    map[linkKey]bool
+	deletes []owned[Link]
+	// fresh holds links of to that are not there before; born ones among them come
+	// with their creator.
+	fresh map[linkKey]bool
+	out   Changes
+}
+
+func (d *differ) emit(c Change) { d.out = append(d.out, c) }
+
+// classify fills gone, deletes and fresh.
+func (d *differ) classify() {
+	for _, key := range d.to.links.keys {
+		if !d.survives(key) {
+			d.fresh[key] = true
+		}
+	}
+	// A pair lives and dies as one.
+	for born, creator := range d.to.creator {
+		if d.fresh[born] || d.fresh[creator] {
+			d.fresh[born], d.fresh[creator] = true, true
+		}
+	}
+	for _, key := range d.from.links.keys {
+		row := d.from.links.rows[key]
+		_, wished := d.to.links.get(key)
+		if row.owner == "" || row.object.Kind == Existing || wished && !d.fresh[key] {
+			continue
+		}
+		d.gone[key] = true
+	}
+	// One end deletes both, so the other needs no change, and has gone whether or
+	// not it was listed.
+	for _, key := range d.from.links.keys {
+		if !d.gone[key] {
+			continue
+		}
+		if creator, ok := d.from.creator[key]; ok && d.gone[creator] {
+			continue
+		}
+		row := d.from.links.rows[key]
+		d.deletes = append(d.deletes, row)
+		if row.object.Peer.Name != "" {
+			d.gone[row.object.Peer] = true
+		}
+	}
+}
+
+// survives reports whether the wished link is there already, as it is or to be
+// updated.
+func (d *differ) survives(key linkKey) bool {
+	want := d.to.links.rows[key].object
+	have, ok := d.from.links.get(key)
+	switch {
+	case want.Kind == Existing:
+		return true
+	case !ok:
+		return false
+	case have.owner == "":
+		return want.Adopt && have.object.Kind == want.Kind
+	default:
+		return have.object.Kind == want.Kind && have.object.Peer == want.Peer
+	}
+}
+
+// removeAll takes away what is no longer wished on links that stay.
+func (d *differ) removeAll() {
+	for _, namespace := range hostLast(d.from.namespaces()) {
+		d.removeRoutes(namespace)
+		for _, key := range d.from.neighbors.keys {
+			row := d.from.neighbors.rows[key]
+			if _, wished := d.to.neighbors.get(key); d.removable(row.owner, row.namespace, namespace, key.link) && !wished {
+				d.emit(row.change(Remove))
+			}
+		}
+		for _, key := range d.from.addrs.keys {
+			row := d.from.addrs.rows[key]
+			if _, wished := d.to.addrs.get(key); d.removable(row.owner, row.namespace, namespace, key.link) && !wished {
+				d.emit(row.change(Remove))
+			}
+		}
+	}
+}
+
+// removeRoutes leaves a route whose place another takes: adding replaces it, and
+// the destination is never without a route.
+func (d *differ) removeRoutes(namespace string) {
+	var rows []owned[Route]
+	for _, key := range d.from.routes.keys {
+		row := d.from.routes.rows[key]
+		link := linkKey{row.namespace, row.object.Link}
+		if _, wished := d.to.routes.get(key); d.removable(row.owner, row.namespace, namespace, link) && !wished {
+			rows = append(rows, row)
+		}
+	}
+	slices.SortStableFunc(rows, func(a, b owned[Route]) int { return -byGateway(a, b) })
+	for _, row := range rows {
+		d.emit(row.change(Remove))
+	}
+}
+
+func (d *differ) removable(owner, itsNamespace, namespace string, link linkKey) bool {
+	return owner != "" && itsNamespace == namespace && !d.gone[link]
+}
+
+func (d *differ) deleteLinks() {
+	slices.SortStableFunc(d.deletes, func(a, b owned[Link]) int { return -bridgesFirst(a, b) })
+	for _, row := range d.deletes {
+		d.emit(row.change(Delete))
+	}
+}
+
+// createLinks makes what is fresh; the born end of a pair comes with its creator.
+func (d *differ) createLinks() {
+	var rows []owned[Link]
+	for _, key := range d.to.links.keys {
+		if _, born := d.to.creator[key]; d.fresh[key] && !born {
+			rows = append(rows, d.to.links.rows[key])
+		}
+	}
+	slices.SortStableFunc(rows, bridgesFirst)
+	for _, row := range rows {
+		d.emit(row.change(Create))
+	}
+}
+
+// writeSysctls writes what differs, and what belongs on a fresh link.
+func (d *differ) writeSysctls() {
+	for _, key := range d.to.sysctls.keys {
+		row := d.to.sysctls.rows[key]
+		have, ok := d.from.sysctls.get(key)
+		if !ok || have.object.Value != row.object.Value || d.namesFreshLink(key) {
+			d.emit(row.change(Write))
+		}
+	}
+}
+
+// namesFreshLink reports whether a component of the key is a fresh link's name,
+// as in net/ipv4/conf/eth0/forwarding. No link's name holds a slash.
+func (d *differ) namesFreshLink(key sysctlKey) bool {
+	for component := range strings.SplitSeq(key.key, "/") {
+		if d.fresh[linkKey{key.namespace, component}] {
+			return true
+		}
+	}
+	return false
+}
+
+// completeAll does what remains, one namespace after the other, so that each
+// needs one exchange with the kernel. The host comes first: its end of a pair must
+// be up for the other to have a carrier.
+func (d *differ) completeAll() {
+	for _, namespace := range d.to.namespaces() {
+		d.updateLinks(namespace)
+		d.raiseLinks(namespace)
+		d.addAddrs(namespace)
+		for _, key := range d.to.neighbors.keys {
+			row := d.to.neighbors.rows[key]
+			have, ok := d.from.neighbors.get(key)
+			if row.namespace == namespace && (!ok || have.object != row.object || d.lost(key.link)) {
+				d.emit(row.change(Add))
+			}
+		}
+		d.addRoutes(namespace)
+	}
+}
+
+// lost reports whether what was on the link before is no longer there.
+func (d *differ) lost(link linkKey) bool { return d.gone[link] || d.fresh[link] }
+
+func (d *differ) updateLinks(namespace string) {
+	for _, key := range d.to.links.keys {
+		row := d.to.links.rows[key]
+		if row.namespace == namespace && d.needsUpdate(key, row) {
+			d.emit(row.change(Update))
+		}
+	}
+}
+
+func (d *differ) needsUpdate(key linkKey, row owned[Link]) bool {
+	if d.fresh[key] {
+		_, born := d.to.creator[key]
+		return born
+	}
+	want := row.object
+	have, ok := d.from.links.get(key)
+	if !ok {
+		// An existing link that was never looked at: set what is asked for.
+		return want.MTU != 0 || !want.MAC.IsZero() || want.Master != ""
+	}
+	if have.owner == "" && want.Kind != Existing {
+		return false
+	}
+	if !want.MAC.IsZero() && want.MAC != have.object.MAC {
+		return true
+	}
+	if want.Kind == Existing || want.Adopt {
+		return want.MTU != 0 && want.MTU != have.object.MTU
+	}
+	return mtu(want) != mtu(have.object) || want.Master != have.object.Master ||
+		row.owner != have.owner || d.lost(linkKey{row.namespace, want.Master})
+}
+
+func mtu(l Link) int { return cmp.Or(l.MTU, DefaultMTU) }
+
+func (d *differ) raiseLinks(namespace string) {
+	var rows []owned[Link]
+	for _, key := range d.to.links.keys {
+		row := d.to.links.rows[key]
+		if row.namespace != namespace {
+			continue
+		}
+		if have, ok := d.from.links.get(key); d.fresh[key] || !ok || have.object.Down {
+			rows = append(rows, row)
+		}
+	}
+	slices.SortStableFunc(rows, bridgesFirst)
+	for _, row := range rows {
+		d.emit(row.change(Raise))
+	}
+}
+
+func (d *differ) addAddrs(namespace string) {
+	for _, key := range d.to.addrs.keys {
+		row := d.to.addrs.rows[key]
+		if row.namespace != namespace {
+			continue
+		}
+		if _, ok := d.from.addrs.get(key); !ok || d.lost(key.link) || d.subnetRemoved(key) {
+			d.emit(row.change(Add))
+		}
+	}
+}
+
+// subnetRemoved reports whether an address of the same IPv4 subnet and link is
+// removed: if that was the primary one, its secondaries go with it.
+func (d *differ) subnetRemoved(key addrKey) bool {
+	if !key.prefix.Addr().Is4() {
+		return false
+	}
+	return d.anyAddrRemoved(key.link, func(other addrKey) bool {
+		return other.prefix.Masked() == key.prefix.Masked()
+	})
+}
+
+func (d *differ) anyAddrRemoved(link linkKey, match func(addrKey) bool) bool {
+	return slices.ContainsFunc(d.from.addrs.keys, func(key addrKey) bool {
+		_, wished := d.to.addrs.get(key)
+		return key.link == link && !wished && d.from.addrs.rows[key].owner != "" && match(key)
+	})
+}
+
+func (d *differ) addRoutes(namespace string) {
+	var rows []owned[Route]
+	for _, key := range d.to.routes.keys {
+		row := d.to.routes.rows[key]
+		if row.namespace != namespace {
+			continue
+		}
+		have, ok := d.from.routes.get(key)
+		if !ok || have.object != row.object || d.routeLost(row) {
+			rows = append(rows, row)
+		}
+	}
+	slices.SortStableFunc(rows, byGateway)
+	for _, row := range rows {
+		d.emit(row.change(Add))
+	}
+}
+
+// routeLost reports whether the route went with its link, or may have gone with
+// the link's last IPv4 address.
+func (d *differ) routeLost(row owned[Route]) bool {
+	link := linkKey{row.namespace, row.object.Link}
+	if d.lost(link) {
+		return true
+	}
+	return row.object.Destination.Addr().Is4() && d.anyAddrRemoved(link, func(key addrKey) bool {
+		return key.prefix.Addr().Is4()
+	})
+}
+
+// hostLast moves the host from the front of sorted namespaces to the end.
+func hostLast(namespaces []string) []string {
+	if len(namespaces) > 0 && namespaces[0] == "" {
+		return append(namespaces[1:], "")
+	}
+	return namespaces
+}
+
+func bridgesFirst(a, b owned[Link]) int {
+	return cmp.Compare(rank(a.object.Kind != Bridge), rank(b.object.Kind != Bridge))
+}
+
+func byGateway(a, b owned[Route]) int {
+	return cmp.Compare(rank(a.object.Gateway.IsValid()), rank(b.object.Gateway.IsValid()))
+}
+
+func rank(later bool) int {
+	if later {
+		return 1
+	}
+	return 0
+}
