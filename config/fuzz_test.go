@@ -1,0 +1,51 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// FuzzParse asserts that any text is either refused or gives a valid configuration.
+func FuzzParse(f *testing.F) {
+	seeds, err := filepath.Glob("testdata/*.toml")
+	if err != nil || len(seeds) == 0 {
+		f.Fatal("no seeds", err)
+	}
+	for _, name := range seeds {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(string(text))
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		cfg, err := parse(text)
+		if (cfg == nil) != (err != nil) {
+			t.Fatalf("got %v and %v", cfg, err)
+		}
+		if cfg == nil {
+			return
+		}
+		if err := cfg.Validate(); err != nil {
+			t.Fatalf("accepted, but %v", err)
+		}
+	})
+}
+
+func TestEdits(t *testing.T) {
+	for _, test := range []struct {
+		a, b string
+		want int
+	}{
+		{"", "", 0}, {"a", "", 1}, {"", "abc", 3}, {"debug", "debug", 0},
+		{"debgu", "debug", 2}, {"adress", "address", 1}, {"kitten", "sitting", 3},
+	} {
+		if got := edits(test.a, test.b); got != test.want {
+			t.Errorf("edits(%q, %q) = %d, want %d", test.a, test.b, got, test.want)
+		}
+		if got := edits(test.b, test.a); got != test.want {
+			t.Errorf("edits(%q, %q) = %d, want %d", test.b, test.a, got, test.want)
+		}
+	}
+}

@@ -1,0 +1,14 @@
+//go:build !linux
+
+package kernel
+
+import (
+	"errors"
+
+	"github.com/docker/libnetwork/cnm"
+)
+
+// Open returns Unsupported: only Linux has network namespaces.
+func Open(Options) (Host, error) {
+	return nil, cnm.E("open host", cnm.Unsupported, errors.New("this system has no network namespaces; run on Linux"))
+}
