@@ -1,0 +1,292 @@
+package bridge
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"unicode"
+
+	"github.com/docker/libnetwork/cnm"
+	"github.com/docker/libnetwork/internal/label"
+	"github.com/docker/libnetwork/netstate"
+)
+
+// Names of the options, as labels. The second spelling in the tables below, if any,
+// is the field name that Go callers of the first releases used.
+const (
+	prefix          = "com.docker.network."
+	optName         = prefix + "bridge.name"
+	optMasquerade   = prefix + "bridge.enable_ip_masquerade"
+	optICC          = prefix + "bridge.enable_icc"
+	optHostBinding  = prefix + "bridge.host_binding_ipv4"
+	optDefault      = prefix + "bridge.default_bridge"
+	optInhibitIPv4  = prefix + "bridge.inhibit_ipv4"
+	optGatewayMode4 = prefix + "bridge.gateway_mode_ipv4"
+	optGatewayMode6 = prefix + "bridge.gateway_mode_ipv6"
+	optTrusted      = prefix + "bridge.trusted_host_interfaces"
+	optMTU          = prefix + "driver.mtu"
+	optIfacePrefix  = prefix + "container_iface_prefix"
+	optNMsgs        = prefix + "advertise_addr_nmsgs"
+	optMsgInterval  = prefix + "advertise_addr_ms"
+	optHostIPv4     = prefix + "host_ipv4"
+	optHostIPv6     = prefix + "host_ipv6"
+	optNoProxy      = prefix + "driver.private.no_proxy_6to4"
+	optAddressIPv4  = "AddressIPv4"
+	optAddressIPv6  = "AddressIPv6"
+	optGatewayIPv4  = "DefaultGatewayIPv4"
+	optGatewayIPv6  = "DefaultGatewayIPv6"
+
+	optEndpointName = prefix + "endpoint.name"
+	optIfname       = prefix + "endpoint.ifname"
+	optSysctls      = prefix + "endpoint.sysctls"
+
+	optForwarding = "EnableIPForwarding"
+	optIPTables   = "EnableIPTables"
+	optIP6Tables  = "EnableIP6Tables"
+	optProxy      = "EnableUserlandProxy"
+	optProxyPath  = "UserlandProxyPath"
+	optBindingIP  = "DefaultBindingIP"
+)
+
+var driverOptions = [][]string{{optForwarding}, {optIPTables}, {optIP6Tables}, {optProxy}, {optProxyPath}, {optBindingIP}}
+
+var networkOptions = [][]string{
+	{optName, "BridgeName"}, {optMasquerade, "EnableIPMasquerade"}, {optICC, "EnableICC"},
+	{optHostBinding, "DefaultBindingIP"}, {optDefault, "DefaultBridge"}, {optInhibitIPv4, "InhibitIPv4"},
+	{optGatewayMode4}, {optGatewayMode6}, {optTrusted}, {optMTU, "Mtu"}, {optIfacePrefix, "ContainerIfacePrefix"},
+	{optNMsgs}, {optMsgInterval}, {optHostIPv4}, {optHostIPv6}, {optNoProxy},
+	{optAddressIPv4}, {optAddressIPv6}, {optGatewayIPv4}, {optGatewayIPv6},
+}
+
+var endpointOptions = [][]string{{optEndpointName}, {optIfname}, {optSysctls}}
+
+// Config is the configuration of the driver as a whole. It holds nothing yet that
+// is not the firewall's.
+type Config struct{}
+
+// ParseConfig reads the driver's options.
+func ParseConfig(options map[string]string) (Config, error) {
+	d := label.NewDecoder(options, driverOptions...)
+	for _, name := range []string{optForwarding, optIPTables, optIP6Tables, optProxy} {
+		if d.Bool(name, false) {
+			return Config{}, needsFirewall(name, d.String(name))
+		}
+	}
+	d.Addr(optBindingIP)
+	return Config{}, d.Err()
+}
+
+func needsFirewall(name, value string) error {
+	return cnm.E("", cnm.Unsupported, fmt.Errorf("option %q: value %q needs the firewall, which this version does not have", name, value))
+}
+
+// network is what the options of a network say.
+type network struct {
+	bridge   string
+	named    bool // the user chose the bridge's name
+	mtu      int
+	inhibit4 bool
+	// isolated4 and isolated6: the host has no address in the network.
+	isolated4, isolated6 bool
+	address4, address6   netip.Prefix
+	gateway4, gateway6   netip.Addr
+}
+
+// Bounds of a link's MTU in bytes: IPv4 needs 68 (RFC 791), IPv6 1280 (RFC 8200
+// section 5); the upper one is the kernel's, for bridges and veth pairs.
+const (
+	lowestMTU     = 68
+	lowestMTUIPv6 = 1280
+	highestMTU    = 65535
+)
+
+func parseNetwork(n *cnm.Network) (*network, error) {
+	d := label.NewDecoder(n.Options, networkOptions...)
+	if err := refuseFirewall(d); err != nil {
+		return nil, err
+	}
+	o := &network{bridge: "br-" + n.ID[:min(12, len(n.ID))]}
+	if d.Has(optName) {
+		o.bridge, o.named = d.String(optName), true
+		if !validLinkName(o.bridge) {
+			d.Refuse(optName, "an interface name: 1 to 15 characters without blanks, '/' and ':'")
+		}
+	}
+	lowest := lowestMTU
+	if n.EnableIPv6 {
+		lowest = lowestMTUIPv6
+	}
+	o.mtu = d.Int(optMTU, lowest, highestMTU, 0)
+	o.inhibit4 = d.Bool(optInhibitIPv4, false)
+	o.isolated4 = isolated(d, optGatewayMode4, n)
+	o.isolated6 = isolated(d, optGatewayMode6, n)
+	o.address4, o.address6 = inSubnet(d, optAddressIPv4, n.Subnets4), inSubnet(d, optAddressIPv6, n.Subnets6)
+	o.gateway4, o.gateway6 = gatewayIn(d, optGatewayIPv4, n.Subnets4), gatewayIn(d, optGatewayIPv6, n.Subnets6)
+	// An interface's name is the prefix and a number.
+	if name := d.String(optIfacePrefix); d.Has(optIfacePrefix) && (len(name) > 12 || !validLinkName(name)) {
+		d.Refuse(optIfacePrefix, "1 to 12 characters without blanks, '/' and ':'")
+	}
+	d.Int(optNMsgs, 0, 3, 0)
+	d.Int(optMsgInterval, 100, 2000, 0)
+	d.Addr(optHostBinding)
+	d.Bool(optDefault, false)
+	return o, d.Err()
+}
+
+// refuseFirewall refuses what asks for filtering or address translation.
+func refuseFirewall(d *label.Decoder) error {
+	for name, harmless := range map[string]bool{optMasquerade: false, optICC: true, optNoProxy: false} {
+		if d.Bool(name, harmless) != harmless {
+			return needsFirewall(name, d.String(name))
+		}
+	}
+	for _, name := range []string{optTrusted, optHostIPv4, optHostIPv6} {
+		if d.String(name) != "" {
+			return needsFirewall(name, d.String(name))
+		}
+	}
+	for _, name := range []string{optGatewayMode4, optGatewayMode6} {
+		if mode := d.String(name); mode == "nat" || mode == "nat-unprotected" {
+			return needsFirewall(name, mode)
+		}
+	}
+	return d.Err()
+}
+
+// isolated reads a gateway mode. Without a firewall every network is routed.
+func isolated(d *label.Decoder, name string, n *cnm.Network) bool {
+	switch d.String(name) {
+	case "", "routed":
+		return false
+	case "isolated":
+		if !n.Internal {
+			d.Refuse(name, "another mode, or the network to be internal")
+		}
+		return true
+	}
+	d.Refuse(name, `"nat", "nat-unprotected", "routed" or "isolated"`)
+	return false
+}
+
+// inSubnet reads an address of the bridge, which must be in a subnet of the network.
+func inSubnet(d *label.Decoder, name string, subnets []cnm.Subnet) netip.Prefix {
+	address := d.Prefix(name)
+	if address.IsValid() && !within(address.Addr(), subnets) {
+		d.Refuse(name, "an address in a subnet of the network")
+	}
+	return address
+}
+
+func gatewayIn(d *label.Decoder, name string, subnets []cnm.Subnet) netip.Addr {
+	address := d.Addr(name)
+	if address.IsValid() && !within(address, subnets) {
+		d.Refuse(name, "an address in a subnet of the network")
+	}
+	return address
+}
+
+func within(address netip.Addr, subnets []cnm.Subnet) bool {
+	for _, s := range subnets {
+		if s.Pool.Prefix.Contains(address) {
+			return true
+		}
+	}
+	return false
+}
+
+// hostAddresses returns the addresses of the bridge.
+func (o *network) hostAddresses(n *cnm.Network) []netip.Prefix {
+	var out []netip.Prefix
+	family := func(skip bool, address netip.Prefix, subnets []cnm.Subnet) {
+		if skip {
+			return
+		}
+		if address.IsValid() {
+			out = append(out, address)
+			return
+		}
+		for _, s := range subnets {
+			if s.Gateway.IsValid() {
+				out = append(out, s.Gateway)
+			}
+		}
+	}
+	family(o.inhibit4 || o.isolated4, o.address4, n.Subnets4)
+	family(o.isolated6, o.address6, n.Subnets6)
+	return out
+}
+
+// gateways returns the next hops of an endpoint's default routes. With inhibit_ipv4
+// the gateway's address is on a machine that somebody else looks after.
+func (o *network) gateways(n *cnm.Network, ep *cnm.Endpoint) (gateway4, gateway6 netip.Addr) {
+	if n.Internal {
+		return netip.Addr{}, netip.Addr{}
+	}
+	family := func(override netip.Addr, address netip.Prefix, subnets []cnm.Subnet) netip.Addr {
+		if override.IsValid() || !address.IsValid() {
+			return override
+		}
+		for _, s := range subnets {
+			if s.Pool.Prefix.Contains(address.Addr()) && s.Gateway.IsValid() {
+				return s.Gateway.Addr()
+			}
+		}
+		return netip.Addr{}
+	}
+	if ep.IPv4.IsValid() {
+		gateway4 = family(o.gateway4, ep.IPv4, n.Subnets4)
+	}
+	if ep.IPv6.IsValid() {
+		gateway6 = family(o.gateway6, ep.IPv6, n.Subnets6)
+	}
+	return gateway4, gateway6
+}
+
+// endpoint is what the options of an endpoint say.
+type endpoint struct {
+	ifname   string
+	settings []netstate.Sysctl // with placeholder
+}
+
+// placeholder stands for the interface's name in the keys of an endpoint's sysctls.
+const placeholder = "IFNAME"
+
+func parseEndpoint(ep *cnm.Endpoint) (*endpoint, error) {
+	d := label.NewDecoder(ep.Options, endpointOptions...)
+	e := &endpoint{ifname: d.String(optIfname)}
+	if d.Has(optIfname) && !validLinkName(e.ifname) {
+		d.Refuse(optIfname, "an interface name: 1 to 15 characters without blanks, '/' and ':'")
+	}
+	for setting := range strings.SplitSeq(d.String(optSysctls), ",") {
+		if setting = strings.TrimSpace(setting); setting == "" {
+			continue
+		}
+		key, value, ok := strings.Cut(setting, "=")
+		parts := strings.Split(key, ".")
+		if !ok || len(parts) < 5 || parts[0] != "net" || parts[1] != "ipv4" && parts[1] != "ipv6" || parts[3] != placeholder {
+			d.Refuse(optSysctls, "settings such as net.ipv4.conf.IFNAME.log_martians=1, separated by commas")
+			break
+		}
+		e.settings = append(e.settings, netstate.Sysctl{Key: strings.Join(parts, "/"), Value: value})
+	}
+	return e, d.Err()
+}
+
+// sysctls returns the endpoint's settings for the interface.
+func (e *endpoint) sysctls(link string) []netstate.Sysctl {
+	var out []netstate.Sysctl
+	for _, s := range e.settings {
+		s.Key = strings.Replace(s.Key, "/"+placeholder+"/", "/"+link+"/", 1)
+		out = append(out, s)
+	}
+	return out
+}
+
+// maxLinkName is the kernel's IFNAMSIZ without the closing zero.
+const maxLinkName = 15
+
+// validLinkName follows dev_valid_name in the kernel's net/core/dev.c.
+func validLinkName(name string) bool {
+	return name != "" && len(name) <= maxLinkName && name != "." && name != ".." &&
+		!strings.ContainsFunc(name, func(r rune) bool { return r == '/' || r == ':' || unicode.IsSpace(r) || unicode.IsControl(r) })
+}

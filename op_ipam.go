@@ -1,0 +1,282 @@
+package libnetwork
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strconv"
+
+	"github.com/docker/libnetwork/cnm"
+	"github.com/docker/libnetwork/internal/undo"
+	"github.com/docker/libnetwork/ipamapi"
+	"github.com/docker/libnetwork/netstate"
+)
+
+// optionSerial asks an address manager for addresses that were not used lately.
+const optionSerial = "com.docker.network.ipam.serial"
+
+// allocator asks the address manager of one network, and remembers how to undo it.
+type allocator struct {
+	c    *controller
+	ipam cnm.IPAM
+	undo *undo.Stack
+	// avoid are prefixes that the host reaches already, once they have been read.
+	avoid    []netip.Prefix
+	observed bool
+}
+
+func (c *controller) ipam(name string) (cnm.IPAM, error) {
+	ipam, ok := c.ipams[cmp.Or(name, ipamapi.DefaultIPAM)]
+	if !ok {
+		return nil, cnm.E("", cnm.NotFound, fmt.Errorf("address manager %q: not in this build; it has %q", name, c.BuiltinIPAMDrivers()))
+	}
+	return ipam, nil
+}
+
+// allocatePools fills the record's subnets.
+func (c *controller) allocatePools(ctx context.Context, u *undo.Stack, rec *cnm.Network) error {
+	if !rec.EnableIPv4 && len(rec.IPAM.IPv4) > 0 {
+		return invalid("IPv4 subnet: IPv4 is not enabled on the network")
+	}
+	if !rec.EnableIPv6 && len(rec.IPAM.IPv6) > 0 {
+		return invalid("IPv6 subnet: IPv6 is not enabled on the network; enable it, or leave the subnet away")
+	}
+	rec.IPAM.Driver = cmp.Or(rec.IPAM.Driver, ipamapi.DefaultIPAM)
+	ipam, err := c.ipam(rec.IPAM.Driver)
+	if err != nil {
+		return err
+	}
+	if rec.IPAM.AddressSpace == "" {
+		local, global, err := ipam.AddressSpaces(ctx)
+		if err != nil {
+			return err
+		}
+		rec.IPAM.AddressSpace = local
+		if rec.Scope == cnm.Global {
+			rec.IPAM.AddressSpace = global
+		}
+	}
+	a := &allocator{c: c, ipam: ipam, undo: u}
+	if rec.EnableIPv4 {
+		if rec.Subnets4, err = a.subnets(ctx, rec, rec.IPAM.IPv4, false); err != nil {
+			return err
+		}
+	}
+	if rec.EnableIPv6 {
+		rec.Subnets6, err = a.subnets(ctx, rec, rec.IPAM.IPv6, true)
+	}
+	return err
+}
+
+// subnets allocates one pool for each configuration; none means one of any kind.
+func (a *allocator) subnets(ctx context.Context, rec *cnm.Network, confs []cnm.PoolConfig, ipv6 bool) ([]cnm.Subnet, error) {
+	if len(confs) == 0 {
+		confs = []cnm.PoolConfig{{}}
+	}
+	var subnets []cnm.Subnet
+	for _, conf := range confs {
+		subnet, err := a.subnet(ctx, rec, conf, ipv6)
+		if err != nil {
+			return nil, err
+		}
+		subnets = append(subnets, subnet)
+	}
+	return subnets, nil
+}
+
+func (a *allocator) subnet(ctx context.Context, rec *cnm.Network, conf cnm.PoolConfig, ipv6 bool) (cnm.Subnet, error) {
+	request := cnm.PoolRequest{
+		AddressSpace: rec.IPAM.AddressSpace, Pool: conf.Pool, SubPool: conf.SubPool, IPv6: ipv6,
+		Holder: quote("network", rec.Name), Options: rec.IPAM.Options,
+	}
+	if !conf.Pool.IsValid() || conf.Pool.Addr().IsUnspecified() {
+		avoid, err := a.hostPrefixes(ctx)
+		if err != nil {
+			return cnm.Subnet{}, err
+		}
+		request.Avoid = avoid
+	}
+	pool, err := a.ipam.RequestPool(ctx, request)
+	if err != nil {
+		return cnm.Subnet{}, err
+	}
+	a.undo.Push("release pool", func(ctx context.Context) error { return a.ipam.ReleasePool(ctx, pool.ID) })
+	subnet := cnm.Subnet{Pool: pool, Aux: maps.Clone(conf.Aux)}
+	if subnet.Gateway, err = a.gateway(ctx, rec, conf, pool); err != nil {
+		return cnm.Subnet{}, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(conf.Aux)) {
+		_, err := a.address(ctx, cnm.AddressRequest{PoolID: pool.ID, Address: conf.Aux[name], Options: rec.IPAM.Options})
+		if err != nil {
+			return cnm.Subnet{}, fmt.Errorf("auxiliary address %q: %w", name, err)
+		}
+	}
+	return subnet, nil
+}
+
+// gateway takes the address that was asked for, or that came with the pool, or any.
+func (a *allocator) gateway(ctx context.Context, rec *cnm.Network, conf cnm.PoolConfig, pool cnm.Pool) (netip.Prefix, error) {
+	if text := pool.Meta[metaGateway]; text != "" && !conf.Gateway.IsValid() {
+		gateway, err := netip.ParsePrefix(text)
+		if err != nil {
+			return netip.Prefix{}, cnm.E("", cnm.Internal, fmt.Errorf("pool %q: came with gateway %q: %w", pool.ID, text, err))
+		}
+		return gateway, nil
+	}
+	granted, err := a.address(ctx, cnm.AddressRequest{
+		PoolID: pool.ID, Address: conf.Gateway, Gateway: true, Options: rec.IPAM.Options,
+	})
+	if err != nil {
+		return netip.Prefix{}, fmt.Errorf("gateway: %w", err)
+	}
+	return granted.Prefix, nil
+}
+
+// metaGateway is where an address manager puts a gateway of its own choice.
+const metaGateway = "com.docker.network.gateway"
+
+// address requests one address and remembers to release it.
+func (a *allocator) address(ctx context.Context, request cnm.AddressRequest) (cnm.Address, error) {
+	granted, err := a.ipam.RequestAddress(ctx, request)
+	if err != nil {
+		return cnm.Address{}, err
+	}
+	if granted.Prefix.IsValid() {
+		a.undo.Push("release address", func(ctx context.Context) error {
+			return a.ipam.ReleaseAddress(ctx, request.PoolID, granted.Prefix.Addr())
+		})
+	}
+	return granted, nil
+}
+
+// hostPrefixes returns what the host has a route to, default routes aside.
+func (a *allocator) hostPrefixes(ctx context.Context) ([]netip.Prefix, error) {
+	if a.observed {
+		return a.avoid, nil
+	}
+	parts, err := a.c.host.Observe(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	a.avoid, a.observed = reachable(parts), true
+	return a.avoid, nil
+}
+
+func reachable(parts []netstate.Part) []netip.Prefix {
+	var out []netip.Prefix
+	for _, p := range parts {
+		for _, address := range p.Addrs {
+			out = append(out, address.Prefix.Masked())
+		}
+		for _, route := range p.Routes {
+			if route.Destination.Bits() > 0 {
+				out = append(out, route.Destination)
+			}
+		}
+	}
+	return out
+}
+
+// endpointAddresses fills the addresses of an endpoint's record.
+func (a *allocator) endpointAddresses(ctx context.Context, network *cnm.Network, spec *endpointSpec) error {
+	rec := &spec.record
+	var err error
+	rec.IPv4, rec.Pool4, err = a.endpointAddress(ctx, network.Subnets4, spec.wantIPv4, network, rec)
+	if err != nil {
+		return err
+	}
+	rec.IPv6, rec.Pool6, err = a.endpointAddress(ctx, network.Subnets6, spec.wantIPv6, network, rec)
+	return err
+}
+
+func (a *allocator) endpointAddress(ctx context.Context, subnets []cnm.Subnet, want netip.Addr, network *cnm.Network, rec *cnm.Endpoint) (netip.Prefix, string, error) {
+	if want.IsValid() {
+		in := slices.IndexFunc(subnets, func(s cnm.Subnet) bool { return s.Pool.Prefix.Contains(want) })
+		if in < 0 {
+			return netip.Prefix{}, "", invalid("IP address %q: is in no subnet of the network", want)
+		}
+		subnets = subnets[in : in+1]
+	}
+	serial := isTrue(network.IPAM.Options[optionSerial]) || isTrue(rec.IPAMOptions[optionSerial])
+	var lastErr error
+	for _, subnet := range subnets {
+		granted, err := a.address(ctx, cnm.AddressRequest{
+			PoolID: subnet.Pool.ID, Address: want, Serial: serial, MAC: rec.MAC, Options: rec.IPAMOptions,
+		})
+		if err == nil {
+			return granted.Prefix, subnet.Pool.ID, nil
+		}
+		if lastErr = err; !errors.Is(err, cnm.Exhausted) {
+			break
+		}
+	}
+	return netip.Prefix{}, "", lastErr
+}
+
+func isTrue(text string) bool {
+	value, err := strconv.ParseBool(text)
+	return err == nil && value
+}
+
+// releaseEndpoint gives the addresses of a deleted endpoint back. It cannot fail
+// the operation: the record has gone.
+func (c *controller) releaseEndpoint(ctx context.Context, network *cnm.Network, rec *cnm.Endpoint) {
+	ipam, err := c.ipam(network.IPAM.Driver)
+	if err != nil {
+		return
+	}
+	for _, a := range []struct {
+		pool   string
+		prefix netip.Prefix
+	}{{rec.Pool4, rec.IPv4}, {rec.Pool6, rec.IPv6}} {
+		if !a.prefix.IsValid() {
+			continue
+		}
+		if err := ipam.ReleaseAddress(ctx, a.pool, a.prefix.Addr()); err != nil {
+			c.log.Error("release address", "endpoint", rec.Name, "address", a.prefix.Addr(), "error", err)
+		}
+	}
+}
+
+// releaseNetwork gives the pools of a deleted network back.
+func (c *controller) releaseNetwork(ctx context.Context, rec *cnm.Network) {
+	subnets := slices.Concat(rec.Subnets4, rec.Subnets6)
+	if len(subnets) == 0 {
+		return
+	}
+	ipam, err := c.ipam(rec.IPAM.Driver)
+	if err != nil {
+		return
+	}
+	for _, subnet := range subnets {
+		var errs []error
+		for _, address := range reserved(subnet) {
+			errs = append(errs, ipam.ReleaseAddress(ctx, subnet.Pool.ID, address))
+		}
+		errs = append(errs, ipam.ReleasePool(ctx, subnet.Pool.ID))
+		if err := errors.Join(errs...); err != nil {
+			c.log.Error("release pool", "network", rec.Name, "pool", subnet.Pool.ID, "error", err)
+		}
+	}
+}
+
+// reserved returns the addresses that the network itself holds.
+func reserved(subnet cnm.Subnet) []netip.Addr {
+	var out []netip.Addr
+	if subnet.Gateway.IsValid() {
+		out = append(out, subnet.Gateway.Addr())
+	}
+	for _, name := range slices.Sorted(maps.Keys(subnet.Aux)) {
+		out = append(out, subnet.Aux[name])
+	}
+	return out
+}
+
+// prefixWith gives the address with the length of the pool.
+func prefixWith(address netip.Addr, pool netip.Prefix) netip.Prefix {
+	return netip.PrefixFrom(address, pool.Bits())
+}

@@ -1,0 +1,287 @@
+package libnetwork
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/docker/libnetwork/cnm"
+	"github.com/docker/libnetwork/internal/undo"
+)
+
+func (c *controller) NewSandbox(containerID string, options ...SandboxOption) (Sandbox, error) {
+	return c.NewSandboxContext(context.Background(), containerID, options...)
+}
+
+func (c *controller) NewSandboxContext(ctx context.Context, containerID string, options ...SandboxOption) (Sandbox, error) {
+	sb, err := c.createSandbox(ctx, containerID, options)
+	if err != nil {
+		return nil, operationError("create "+quote("sandbox of container", containerID), err)
+	}
+	return sb, nil
+}
+
+// sandboxRecord checks the request and returns the record to be.
+func (c *controller) sandboxRecord(id, containerID string, options []SandboxOption) (*cnm.Sandbox, error) {
+	spec := sandboxSpec{record: cnm.Sandbox{
+		Schema: cnm.SchemaVersion, ID: id, ContainerID: containerID,
+		Created: time.Now().UTC().Truncate(time.Millisecond),
+	}}
+	for _, option := range options {
+		if option != nil {
+			option(&spec)
+		}
+	}
+	if err := joinErrors("", spec.errs); err != nil {
+		return nil, err
+	}
+	rec := &spec.record
+	if rec.Host && rec.External {
+		return nil, invalid("a sandbox cannot be the host's own namespace and an external one")
+	}
+	rec.Ready = !rec.External
+	if !rec.Host {
+		rec.Key = c.paths.namespace(rec.ID)
+	}
+	c.paths.fillFiles(rec)
+	return rec, nil
+}
+
+// createSandbox reserves, records and realises a sandbox.
+func (c *controller) createSandbox(ctx context.Context, containerID string, options []SandboxOption) (_ *sandbox, err error) {
+	if err := c.running(); err != nil {
+		return nil, err
+	}
+	if strings.TrimSpace(containerID) == "" {
+		return nil, InvalidContainerIDError(containerID)
+	}
+	rec, err := c.sandboxRecord(newID(), containerID, options)
+	if err != nil {
+		return nil, err
+	}
+	defer c.track(rec.Owner())()
+	var u undo.Stack
+	defer u.OnError(ctx, &err)
+
+	if !c.reserve(c.containers, containerID) {
+		return nil, cnm.E("", cnm.Exists, errors.New("the container has a sandbox already; delete that first"))
+	}
+	u.Push("release the container's id", func(context.Context) error { c.release(c.containers, containerID); return nil })
+	if err := c.record(ctx, &u, func(b *batch) { b.putSandbox(rec) }, func(b *batch) { b.delete(keySandbox + rec.ID) }); err != nil {
+		return nil, err
+	}
+	if rec.Ready && !rec.Host {
+		if err := c.host.Namespaces().Create(ctx, rec.Key); err != nil {
+			return nil, err
+		}
+		u.Push("delete the namespace", func(ctx context.Context) error { return c.host.Namespaces().Delete(ctx, rec.Key) })
+		if err := c.realise(ctx, &u, nil, c.desired(rec, nil)); err != nil {
+			return nil, err
+		}
+	}
+	sb := c.newSandbox(rec)
+	u.Push("remove the files", func(context.Context) error { sb.removeFiles(); return nil })
+	if err := sb.writeFiles(ctx); err != nil {
+		return nil, err
+	}
+
+	c.mu.Lock()
+	c.sandboxes[rec.ID] = sb
+	c.mu.Unlock()
+	return sb, nil
+}
+
+func (sb *sandbox) DeleteContext(ctx context.Context) error {
+	return operationError("delete "+sb.subject(), sb.delete(ctx))
+}
+
+// delete takes the endpoints, the namespace and the sandbox away in one commit.
+func (sb *sandbox) delete(ctx context.Context) error {
+	members, release, err := sb.lockWithMembers(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	defer sb.c.track(sb.record.Load().Owner())()
+	return sb.c.detach(ctx, detachment{sandbox: sb, endpoints: members, deleteEndpoints: true, deleteSandbox: true})
+}
+
+// lockWithMembers locks the sandbox and then its endpoints, which cannot change
+// meanwhile.
+func (sb *sandbox) lockWithMembers(ctx context.Context) (members []*endpoint, release func(), err error) {
+	if err := sb.c.running(); err != nil {
+		return nil, nil, err
+	}
+	first, err := sb.lock.acquire(ctx, sb.subject())
+	if err != nil {
+		return nil, nil, err
+	}
+	releases := []func(){first}
+	release = func() {
+		for i := len(releases) - 1; i >= 0; i-- {
+			releases[i]()
+		}
+	}
+	if sb.deleted.Load() {
+		release()
+		return nil, nil, cnm.E("", cnm.NotFound, errors.New("the sandbox does not exist any more"))
+	}
+	members = sb.members()
+	for _, ep := range members {
+		next, err := ep.lock.acquire(ctx, ep.subject())
+		if err != nil {
+			release()
+			return nil, nil, err
+		}
+		releases = append(releases, next)
+	}
+	return members, release, nil
+}
+
+func (sb *sandbox) SetKeyContext(ctx context.Context, key string) error {
+	return operationError(fmt.Sprintf("set key %q of %s", key, sb.subject()), sb.setKey(ctx, key))
+}
+
+// setKey pins the namespace at the sandbox's own path and does what joins before
+// left undone.
+func (sb *sandbox) setKey(ctx context.Context, key string) (err error) {
+	if key == "" {
+		return invalid("the key is empty: want the path of a network namespace, as /proc/PID/ns/net")
+	}
+	c := sb.c
+	members, release, err := sb.lockWithMembers(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	old := sb.record.Load()
+	if !old.External {
+		return cnm.E("", cnm.Forbidden, errors.New("the sandbox has a namespace of its own; make it with OptionUseExternalKey"))
+	}
+	if old.Ready {
+		return cnm.E("", cnm.Forbidden, errors.New("the sandbox has its namespace already"))
+	}
+	rec := *old
+	rec.Ready = true
+	defer c.track(rec.Owner())()
+	var u undo.Stack
+	defer u.OnError(ctx, &err)
+	if err := c.record(ctx, &u, func(b *batch) { b.putSandbox(&rec) }, func(b *batch) { b.putSandbox(old) }); err != nil {
+		return err
+	}
+	if err := c.host.Namespaces().Bind(ctx, rec.Key, key); err != nil {
+		return err
+	}
+	u.Push("unpin the namespace", func(ctx context.Context) error { return c.host.Namespaces().Delete(ctx, rec.Key) })
+	if err := c.realise(ctx, &u, nil, c.desired(&rec, recordsOf(members))); err != nil {
+		return err
+	}
+	sb.record.Store(&rec)
+	sb.updateFiles(ctx)
+	for _, ep := range members {
+		ep.announce()
+	}
+	return nil
+}
+
+// Refresh replaces the options. What makes the sandbox what it is stays: its
+// namespace, and the paths of its files unless new ones are given.
+func (sb *sandbox) Refresh(options ...SandboxOption) error {
+	return operationError("refresh "+sb.subject(), sb.refresh(context.Background(), options))
+}
+
+func (sb *sandbox) refresh(ctx context.Context, options []SandboxOption) error {
+	_, release, err := sb.lockWithMembers(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	old := sb.record.Load()
+	rec, err := sb.c.sandboxRecord(old.ID, old.ContainerID, options)
+	if err != nil {
+		return err
+	}
+	rec.Host, rec.External, rec.Ready, rec.Key, rec.Created = old.Host, old.External, old.Ready, old.Key, old.Created
+	var b batch
+	b.putSandbox(rec)
+	if err := sb.c.commit(ctx, &b); err != nil {
+		return err
+	}
+	sb.record.Store(rec)
+	return sb.writeFiles(ctx)
+}
+
+// Rename gives the sandbox's endpoints another name.
+func (sb *sandbox) Rename(name string) error {
+	return operationError(fmt.Sprintf("rename endpoints of %s to %q", sb.subject(), name), sb.rename(context.Background(), name))
+}
+
+func (sb *sandbox) rename(ctx context.Context, name string) (err error) {
+	if err := checkName(name); err != nil {
+		return err
+	}
+	members, release, err := sb.lockWithMembers(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	var u undo.Stack
+	defer u.OnError(ctx, &err)
+	var b batch
+	var renamed []*endpoint
+	var records []*cnm.Endpoint
+	for _, ep := range members {
+		rec := *ep.record.Load()
+		if rec.Anonymous || rec.Name == name {
+			continue
+		}
+		if err := ep.n.takeEndpointName(name); err != nil {
+			return err
+		}
+		u.Push("release the name", func(context.Context) error { ep.n.releaseEndpointName(name); return nil })
+		rec.Name = name
+		b.putEndpoint(&rec)
+		renamed, records = append(renamed, ep), append(records, &rec)
+	}
+	if len(renamed) == 0 {
+		return nil
+	}
+	if err := sb.c.commit(ctx, &b); err != nil {
+		return err
+	}
+	for i, ep := range renamed {
+		ep.n.releaseEndpointName(ep.Name())
+		ep.record.Store(records[i])
+	}
+	return nil
+}
+
+// paths are where a controller keeps what is not a record.
+type paths struct {
+	// namespaces is the folder of namespaces; prefix starts the names of ours.
+	namespaces, prefix string
+	// files is the folder with one folder for each sandbox's files.
+	files string
+}
+
+func (p paths) namespace(sandboxID string) string {
+	return filepath.Join(p.namespaces, p.prefix+shortID(sandboxID))
+}
+
+// fillFiles chooses the paths that the caller left open. The host's own namespace
+// has the host's files.
+func (p paths) fillFiles(rec *cnm.Sandbox) {
+	folder := filepath.Join(p.files, rec.ID)
+	if rec.Host {
+		return
+	}
+	if rec.HostsPath == "" {
+		rec.HostsPath = filepath.Join(folder, "hosts")
+	}
+	if rec.ResolvConfPath == "" {
+		rec.ResolvConfPath = filepath.Join(folder, "resolv.conf")
+	}
+}

@@ -1,0 +1,153 @@
+package libnetwork
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"path/filepath"
+
+	"github.com/docker/libnetwork/cnm"
+	"github.com/docker/libnetwork/config"
+	"github.com/docker/libnetwork/datastore"
+	"github.com/docker/libnetwork/datastore/bolt"
+	"github.com/docker/libnetwork/datastore/memory"
+	"github.com/docker/libnetwork/ipamapi"
+	"github.com/docker/libnetwork/ipams/builtin"
+	"github.com/docker/libnetwork/ipams/null"
+	"github.com/docker/libnetwork/kernel"
+	"github.com/docker/libnetwork/netlabel"
+)
+
+var errStopped = errors.New("the controller was stopped; make a new one")
+
+// open builds a controller on the machine and the store that the configuration
+// names.
+func open(ctx context.Context, cfg *config.Config) (*controller, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	store, err := openStore(cfg)
+	if err != nil {
+		return nil, err
+	}
+	record, err := loadController(ctx, store)
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	host, err := kernel.Open(kernel.Options{HostNamespace: cfg.Daemon.HostNamespace, Instance: shortID(record.ID)})
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	c, err := assemble(ctx, cfg, record.ID, store, host)
+	if err != nil {
+		return nil, errors.Join(err, host.Close(), store.Close())
+	}
+	return c, nil
+}
+
+// assemble builds a controller of the given parts, and restores what the store
+// holds.
+func assemble(ctx context.Context, cfg *config.Config, id string, store cnm.Store, host kernel.Host) (*controller, error) {
+	drivers, err := builtinDrivers(func(networkType string) (map[string]string, error) { return driverOptions(cfg, networkType) })
+	if err != nil {
+		return nil, err
+	}
+	c := &controller{
+		id: id, host: host, store: store, drivers: drivers, config: *cfg,
+		log:        slog.Default().With("controller", shortID(id)),
+		announce:   announceSettings{count: cfg.Daemon.Announce.Count, interval: cfg.Daemon.Announce.Interval},
+		background: newBackground(),
+		networks:   make(map[string]*network), sandboxes: make(map[string]*sandbox),
+		names: make(map[string]bool), containers: make(map[string]bool), busy: make(map[string]int),
+		paths: paths{
+			namespaces: filepath.Join(cmp.Or(cfg.Daemon.ExecRoot, config.DefaultExecRoot), "netns"),
+			prefix:     id[:min(6, len(id))] + "-",
+			files:      filepath.Join(cmp.Or(cfg.Daemon.DataDir, config.DefaultDataDir), "network", "files", "sandboxes"),
+		},
+	}
+	if c.ipams, err = builtinIPAMs(cfg, id); err != nil {
+		return nil, err
+	}
+	if err := c.restore(ctx); err != nil {
+		return nil, err
+	}
+	keep := func(rec *cnm.Sandbox) bool {
+		_, active := cfg.ActiveSandboxes[rec.ID]
+		return cfg.ActiveSandboxes == nil || active
+	}
+	// What could not be repaired can be tried again; the records stand.
+	if err := c.repair(ctx, keep); err != nil {
+		c.log.Error("restore: some of what the records say could not be realised; try Repair", "error", err)
+	}
+	return c, nil
+}
+
+// openStore opens the store of the local scope.
+func openStore(cfg *config.Config) (cnm.Store, error) {
+	scope := cfg.Scopes[datastore.LocalScope]
+	if scope == nil || scope.Client.Provider == "" {
+		scope = datastore.DefaultScopes(cfg.Daemon.DataDir)[datastore.LocalScope]
+	}
+	switch scope.Client.Provider {
+	case datastore.ProviderMemory:
+		return memory.New(), nil
+	case datastore.ProviderBolt:
+		options := bolt.Options{}
+		if scope.Client.Config != nil {
+			options.LockTimeout = scope.Client.Config.ConnectionTimeout
+		}
+		return bolt.Open(scope.Client.Address, options)
+	}
+	return nil, cnm.E("", cnm.Unsupported, fmt.Errorf("store %q: not in this build; it has %q and %q",
+		scope.Client.Provider, datastore.ProviderBolt, datastore.ProviderMemory))
+}
+
+// driverOptions returns what the configuration says to a driver, as text.
+func driverOptions(cfg *config.Config, networkType string) (map[string]string, error) {
+	given, err := optionMap(cfg.Daemon.DriverCfg[networkType])
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[string]string)
+	for key, value := range given {
+		values := map[string]any{key: value}
+		if key == netlabel.GenericData {
+			if values, err = optionMap(value); err != nil {
+				return nil, err
+			}
+		}
+		for key, value := range values {
+			if out[key], err = optionText(value); err != nil {
+				return nil, fmt.Errorf("option %q: %w", key, err)
+			}
+		}
+	}
+	return out, nil
+}
+
+// builtinIPAMs is the table of the address managers of this build.
+func builtinIPAMs(cfg *config.Config, id string) (map[string]cnm.IPAM, error) {
+	settings := builtin.Config{ULA: builtin.ULAFor(id)}
+	for _, pool := range cfg.Daemon.DefaultAddressPools {
+		base, err := netip.ParsePrefix(pool.Base)
+		if err != nil {
+			return nil, cnm.E("", cnm.Invalid, fmt.Errorf("default address pool %q: %w", pool.Base, err))
+		}
+		settings.LocalPools = append(settings.LocalPools, builtin.PoolBase{Base: base, Size: pool.Size})
+	}
+	for _, text := range cfg.Daemon.NeverUse {
+		prefix, err := netip.ParsePrefix(text)
+		if err != nil {
+			return nil, cnm.E("", cnm.Invalid, fmt.Errorf("never use %q: %w", text, err))
+		}
+		settings.NeverUse = append(settings.NeverUse, prefix)
+	}
+	manager, err := builtin.New(settings)
+	if err != nil {
+		return nil, err
+	}
+	return map[string]cnm.IPAM{ipamapi.DefaultIPAM: manager, ipamapi.NullIPAM: null.New()}, nil
+}

@@ -1,0 +1,155 @@
+package libnetwork
+
+import (
+	"maps"
+	"net/netip"
+	"strings"
+
+	"github.com/docker/libnetwork/cnm"
+	"github.com/docker/libnetwork/types"
+)
+
+// SandboxOption changes how NewSandbox makes a sandbox.
+type SandboxOption func(sb *sandboxSpec)
+
+// sandboxSpec gathers options: the record to be, and what was wrong with them.
+type sandboxSpec struct {
+	record cnm.Sandbox
+	errs   []error
+}
+
+func (sb *sandboxSpec) fail(err error) { sb.errs = append(sb.errs, err) }
+
+// OptionHostname sets the container's host name.
+func OptionHostname(name string) SandboxOption {
+	return func(sb *sandboxSpec) { sb.record.Hostname = name }
+}
+
+// OptionDomainname sets the container's domain name.
+func OptionDomainname(name string) SandboxOption {
+	return func(sb *sandboxSpec) { sb.record.Domainname = name }
+}
+
+// OptionHostsPath says where the sandbox's hosts file is to be; without it the
+// controller chooses a place.
+func OptionHostsPath(path string) SandboxOption {
+	return func(sb *sandboxSpec) { sb.record.HostsPath = path }
+}
+
+// OptionOriginHostsPath names a file whose content the hosts file starts with.
+func OptionOriginHostsPath(path string) SandboxOption {
+	return func(sb *sandboxSpec) { sb.record.OriginHostsPath = path }
+}
+
+// OptionExtraHost adds a line to the hosts file.
+func OptionExtraHost(name string, IP string) SandboxOption {
+	return func(sb *sandboxSpec) {
+		if err := checkHost(name, IP); err != nil {
+			sb.fail(err)
+		}
+		sb.record.ExtraHosts = append(sb.record.ExtraHosts, cnm.HostEntry{Name: name, IP: IP})
+	}
+}
+
+// OptionParentUpdate adds a line to the hosts file of another container, by its id,
+// whenever this sandbox's addresses change. An empty ip means this sandbox's own.
+func OptionParentUpdate(cid string, name, ip string) SandboxOption {
+	return func(sb *sandboxSpec) {
+		if ip != "" {
+			if err := checkHost(name, ip); err != nil {
+				sb.fail(err)
+			}
+		}
+		sb.record.ParentUpdates = append(sb.record.ParentUpdates, cnm.ParentUpdate{ContainerID: cid, Name: name, IP: ip})
+	}
+}
+
+func checkHost(name, ip string) error {
+	if name == "" || strings.ContainsAny(name, " \t\r\n#") {
+		return invalid("host name %q: must not be empty or hold blanks or '#'", name)
+	}
+	if _, err := netip.ParseAddr(ip); err != nil {
+		return invalid("host %q: %q is not an IP address", name, ip)
+	}
+	return nil
+}
+
+// OptionResolvConfPath says where the sandbox's resolv.conf is to be; without it
+// the controller chooses a place.
+func OptionResolvConfPath(path string) SandboxOption {
+	return func(sb *sandboxSpec) { sb.record.ResolvConfPath = path }
+}
+
+// OptionOriginResolvConfPath names the file that resolv.conf starts from, in place
+// of the host's.
+func OptionOriginResolvConfPath(path string) SandboxOption {
+	return func(sb *sandboxSpec) { sb.record.OriginResolvConfPath = path }
+}
+
+// OptionDNS adds a name server; the first one given replaces the host's.
+func OptionDNS(dns string) SandboxOption {
+	return func(sb *sandboxSpec) {
+		if _, err := netip.ParseAddr(dns); err != nil {
+			sb.fail(invalid("name server %q: is not an IP address", dns))
+		}
+		sb.record.DNS = append(sb.record.DNS, dns)
+	}
+}
+
+// OptionDNSSearch adds a search domain; the first one given replaces the host's.
+func OptionDNSSearch(search string) SandboxOption {
+	return func(sb *sandboxSpec) { sb.record.DNSSearch = append(sb.record.DNSSearch, search) }
+}
+
+// OptionDNSOptions adds a resolver option; the first one given replaces the host's.
+func OptionDNSOptions(options string) SandboxOption {
+	return func(sb *sandboxSpec) { sb.record.DNSOptions = append(sb.record.DNSOptions, options) }
+}
+
+// OptionUseDefaultSandbox makes the sandbox the host's own namespace.
+func OptionUseDefaultSandbox() SandboxOption {
+	return func(sb *sandboxSpec) { sb.record.Host = true }
+}
+
+// OptionUseExternalKey says that somebody else makes the namespace, and names it
+// later with SetKey.
+func OptionUseExternalKey() SandboxOption {
+	return func(sb *sandboxSpec) { sb.record.External = true }
+}
+
+// OptionIngress makes the sandbox the one of the cluster's ingress network, which
+// this version does not have.
+func OptionIngress() SandboxOption {
+	return func(sb *sandboxSpec) {
+		sb.record.Ingress = true
+		sb.fail(unsupported("ingress sandboxes belong to clusters, which this version does not have"))
+	}
+}
+
+// OptionExposedPorts tells which ports the container serves; it is recorded.
+func OptionExposedPorts(exposedPorts []types.TransportPort) SandboxOption {
+	ports := portsFrom(exposedPorts)
+	return func(sb *sandboxSpec) { sb.record.ExposedPorts = ports }
+}
+
+// OptionPortMapping publishes ports of the container on the host, which this
+// version cannot do yet.
+func OptionPortMapping(portBindings []types.PortBinding) SandboxOption {
+	return func(sb *sandboxSpec) {
+		if len(portBindings) > 0 {
+			sb.fail(unsupported("published ports need the firewall, which this version does not have"))
+		}
+	}
+}
+
+// OptionGeneric gives values that Sandbox.Labels returns. After a restart they have
+// the types that JSON gives them.
+func OptionGeneric(generic map[string]interface{}) SandboxOption {
+	generic = maps.Clone(generic)
+	return func(sb *sandboxSpec) {
+		if sb.record.Labels == nil {
+			sb.record.Labels = make(map[string]any, len(generic))
+		}
+		maps.Copy(sb.record.Labels, generic)
+	}
+}

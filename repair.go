@@ -1,0 +1,279 @@
+package libnetwork
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/docker/libnetwork/cnm"
+	"github.com/docker/libnetwork/netstate"
+)
+
+func (c *controller) Repair(ctx context.Context) error {
+	return operationError("repair", c.repair(ctx, func(*cnm.Sandbox) bool { return true }))
+}
+
+// repair leads the kernel from what it holds to what the records say. Sandboxes
+// that are dead, or that keep does not want, are deleted first. One trouble does
+// not stop the rest: all errors are returned together.
+func (c *controller) repair(ctx context.Context, keep func(*cnm.Sandbox) bool) error {
+	if err := c.running(); err != nil {
+		return err
+	}
+	var errs []error
+	errs = append(errs, c.deleteDead(ctx, keep))
+
+	release, err := c.lockAll(ctx)
+	if err != nil {
+		return errors.Join(append(errs, err)...)
+	}
+	defer release()
+	networks, sandboxes := c.allNetworks(), c.allSandboxes()
+	observed, err := c.observeAll(ctx, sandboxes)
+	if err != nil {
+		return errors.Join(append(errs, err)...)
+	}
+	mend := newMender(observed)
+	for _, n := range networks {
+		errs = append(errs, cnm.Wrap(n.subject(), mend.apply(ctx, c, n.record.Load().Parts)))
+	}
+	for _, sb := range sandboxes {
+		if rec := sb.record.Load(); rec.Ready && !sb.deleted.Load() {
+			errs = append(errs, cnm.Wrap(sb.subject(), mend.apply(ctx, c, c.desired(rec, recordsOf(sb.members())))))
+			sb.updateFiles(ctx)
+		}
+	}
+	errs = append(errs, c.sweepLinks(ctx, observed), c.sweepNamespaces(ctx), c.sweepFiles())
+	return joinKinds(errs)
+}
+
+// joinKinds joins what is not nil and keeps the kind of the first.
+func joinKinds(errs []error) error {
+	errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil })
+	if len(errs) == 1 {
+		return errs[0]
+	}
+	return joinErrors("", errs)
+}
+
+// deleteDead deletes the sandboxes whose namespace is gone, with their endpoints.
+func (c *controller) deleteDead(ctx context.Context, keep func(*cnm.Sandbox) bool) error {
+	var errs []error
+	for _, sb := range c.allSandboxes() {
+		rec := sb.record.Load()
+		if rec.Host || !rec.Ready && keep(rec) {
+			continue
+		}
+		alive, err := c.host.Namespaces().Alive(ctx, rec.Key)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if alive && keep(rec) {
+			continue
+		}
+		c.log.Info("delete sandbox", "container", rec.ContainerID, "namespace alive", alive)
+		if err := sb.delete(ctx); err != nil && !errors.Is(err, cnm.NotFound) {
+			errs = append(errs, cnm.Wrap("delete "+sb.subject(), err))
+		}
+	}
+	return joinKinds(errs)
+}
+
+// lockAll locks all networks and sandboxes there are, so that nothing moves.
+func (c *controller) lockAll(ctx context.Context) (release func(), err error) {
+	var releases []func()
+	release = func() {
+		for _, r := range slices.Backward(releases) {
+			r()
+		}
+	}
+	lock := func(l opLock, subject string) error {
+		r, err := l.acquire(ctx, subject)
+		if err == nil {
+			releases = append(releases, r)
+		}
+		return err
+	}
+	networks := c.allNetworks()
+	slices.SortFunc(networks, func(a, b *network) int { return strings.Compare(a.ID(), b.ID()) })
+	for _, n := range networks {
+		if err := lock(n.lock, n.subject()); err != nil {
+			release()
+			return nil, err
+		}
+	}
+	sandboxes := c.allSandboxes()
+	slices.SortFunc(sandboxes, func(a, b *sandbox) int { return strings.Compare(a.ID(), b.ID()) })
+	for _, sb := range sandboxes {
+		if err := lock(sb.lock, sb.subject()); err != nil {
+			release()
+			return nil, err
+		}
+	}
+	return release, nil
+}
+
+func (c *controller) observeAll(ctx context.Context, sandboxes []*sandbox) ([]netstate.Part, error) {
+	namespaces := []string{""}
+	for _, sb := range sandboxes {
+		if rec := sb.record.Load(); rec.Ready && !rec.Host {
+			namespaces = append(namespaces, rec.Key)
+		}
+	}
+	return c.host.Observe(ctx, namespaces...)
+}
+
+// mender finds, among all that was observed, what matters for one object.
+type mender struct {
+	byOwner     map[string][]netstate.Part
+	byNamespace map[string][]netstate.Part // container namespaces, what is nobody's
+	hostLinks   map[string]netstate.Link   // the host's links that are nobody's
+	host        netstate.Part              // all on the host that is nobody's
+}
+
+func newMender(observed []netstate.Part) *mender {
+	m := &mender{
+		byOwner: make(map[string][]netstate.Part), byNamespace: make(map[string][]netstate.Part),
+		hostLinks: make(map[string]netstate.Link),
+	}
+	for _, p := range observed {
+		switch {
+		case p.Owner != "":
+			m.byOwner[p.Owner] = append(m.byOwner[p.Owner], p)
+		case p.Namespace != "":
+			m.byNamespace[p.Namespace] = append(m.byNamespace[p.Namespace], p)
+		default:
+			m.host = p
+			for _, l := range p.Links {
+				m.hostLinks[l.Name] = l
+			}
+		}
+	}
+	return m
+}
+
+// observed returns what is there of the wished parts.
+func (m *mender) observed(wished []netstate.Part) []netstate.Part {
+	var out []netstate.Part
+	owners, namespaces := make(map[string]bool), make(map[string]bool)
+	foreign := netstate.Part{}
+	for _, p := range wished {
+		if !owners[p.Owner] {
+			owners[p.Owner] = true
+			out = append(out, m.byOwner[p.Owner]...)
+		}
+		if p.Namespace != "" && !namespaces[p.Namespace] {
+			namespaces[p.Namespace] = true
+			out = append(out, m.byNamespace[p.Namespace]...)
+		}
+		if p.Namespace == "" {
+			m.addForeign(&foreign, p)
+		}
+	}
+	return append(out, foreign)
+}
+
+// addForeign adds what is nobody's on a link that the part names: an adopted bridge
+// with its addresses.
+func (m *mender) addForeign(foreign *netstate.Part, p netstate.Part) {
+	for _, wanted := range p.Links {
+		link, ok := m.hostLinks[wanted.Name]
+		if !ok {
+			continue
+		}
+		foreign.Links = append(foreign.Links, link)
+		for _, a := range m.host.Addrs {
+			if a.Link == link.Name {
+				foreign.Addrs = append(foreign.Addrs, a)
+			}
+		}
+	}
+}
+
+// apply mends one object.
+func (m *mender) apply(ctx context.Context, c *controller, wished []netstate.Part) error {
+	changes := netstate.Diff(m.observed(wished), wished)
+	if len(changes) == 0 {
+		return nil
+	}
+	return c.host.Apply(ctx, changes)
+}
+
+// sweepLinks deletes what bears our mark without a record, unless an operation is
+// under way for it.
+func (c *controller) sweepLinks(ctx context.Context, observed []netstate.Part) error {
+	var garbage []netstate.Part
+	known := c.knownOwners()
+	for _, p := range observed {
+		if p.Owner != "" && !known[p.Owner] {
+			garbage = append(garbage, p)
+		}
+	}
+	changes := netstate.Diff(garbage, nil)
+	if len(changes) == 0 {
+		return nil
+	}
+	c.log.Info("delete what has no record", "changes", changes.String())
+	return c.host.Apply(ctx, changes)
+}
+
+// knownOwners returns all owners with a record, or with an operation under way.
+func (c *controller) knownOwners() map[string]bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	known := make(map[string]bool)
+	for owner := range c.busy {
+		known[owner] = true
+	}
+	for _, n := range c.networks {
+		known[n.record.Load().Owner()] = true
+		for _, ep := range n.endpoints {
+			known[ep.record.Load().Owner()] = true
+		}
+	}
+	for _, sb := range c.sandboxes {
+		known[sb.record.Load().Owner()] = true
+	}
+	return known
+}
+
+// sweepNamespaces unpins namespaces of ours without a record.
+func (c *controller) sweepNamespaces(ctx context.Context) error {
+	pinned, err := c.host.Namespaces().List(ctx, c.paths.namespaces, c.paths.prefix)
+	if err != nil {
+		return err
+	}
+	known := make(map[string]bool)
+	for owner := range c.knownOwners() {
+		if id, ok := strings.CutPrefix(owner, "sandbox/"); ok {
+			known[c.paths.namespace(id)] = true
+		}
+	}
+	var errs []error
+	for _, path := range pinned {
+		if !known[path] {
+			errs = append(errs, c.host.Namespaces().Delete(ctx, path))
+		}
+	}
+	return joinKinds(errs)
+}
+
+// sweepFiles removes the folders of sandboxes without a record.
+func (c *controller) sweepFiles() error {
+	entries, err := os.ReadDir(c.paths.files)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	known := c.knownOwners()
+	errs := []error{err}
+	for _, entry := range entries {
+		if !known["sandbox/"+entry.Name()] {
+			errs = append(errs, os.RemoveAll(filepath.Join(c.paths.files, entry.Name())))
+		}
+	}
+	return joinKinds(errs)
+}

@@ -1,0 +1,97 @@
+package libnetwork
+
+import (
+	"context"
+	"maps"
+	"net"
+	"slices"
+	"sync/atomic"
+
+	"github.com/docker/libnetwork/cnm"
+	"github.com/docker/libnetwork/types"
+)
+
+// sandbox is the one implementation of Sandbox. Its record is immutable.
+type sandbox struct {
+	c       *controller
+	lock    opLock
+	record  atomic.Pointer[cnm.Sandbox]
+	deleted atomic.Bool
+
+	endpoints map[string]*endpoint // by id; guarded by controller.mu
+}
+
+func (c *controller) newSandbox(record *cnm.Sandbox) *sandbox {
+	sb := &sandbox{c: c, lock: newOpLock(), endpoints: make(map[string]*endpoint)}
+	sb.record.Store(record)
+	return sb
+}
+
+func (sb *sandbox) ID() string { return sb.record.Load().ID }
+
+func (sb *sandbox) ContainerID() string { return sb.record.Load().ContainerID }
+
+func (sb *sandbox) Key() string {
+	rec := sb.record.Load()
+	if rec.Host {
+		return sb.c.host.Namespaces().HostPath()
+	}
+	return rec.Key
+}
+
+// subject is how errors name the sandbox.
+func (sb *sandbox) subject() string { return quote("sandbox of container", sb.ContainerID()) }
+
+func (sb *sandbox) Labels() map[string]interface{} { return maps.Clone(sb.record.Load().Labels) }
+
+// members returns the endpoints in the sandbox, in no particular order.
+func (sb *sandbox) members() []*endpoint {
+	sb.c.mu.RLock()
+	defer sb.c.mu.RUnlock()
+	return slices.Collect(maps.Values(sb.endpoints))
+}
+
+func (sb *sandbox) Endpoints() []Endpoint {
+	members := sb.members()
+	out := make([]Endpoint, 0, len(members))
+	for _, rec := range byGatewayRank(recordsOf(members), sb.c.networkName) {
+		i := slices.IndexFunc(members, func(ep *endpoint) bool { return ep.ID() == rec.ID })
+		out = append(out, members[i])
+	}
+	return out
+}
+
+func (sb *sandbox) Statistics() (map[string]*types.InterfaceStatistics, error) {
+	rec := sb.record.Load()
+	if rec.Host || !rec.Ready {
+		return map[string]*types.InterfaceStatistics{}, nil
+	}
+	var links []string
+	for _, ep := range sb.members() {
+		if name := ep.record.Load().Interface; name != "" {
+			links = append(links, name)
+		}
+	}
+	counters, err := sb.c.host.Container().Statistics(context.Background(), rec.Key, links)
+	if err != nil {
+		return nil, operationError("statistics of "+sb.subject(), err)
+	}
+	out := make(map[string]*types.InterfaceStatistics, len(counters))
+	for name, s := range counters {
+		out[name] = &types.InterfaceStatistics{
+			RxBytes: s.RxBytes, RxPackets: s.RxPackets, RxErrors: s.RxErrors, RxDropped: s.RxDropped,
+			TxBytes: s.TxBytes, TxPackets: s.TxPackets, TxErrors: s.TxErrors, TxDropped: s.TxDropped,
+		}
+	}
+	return out, nil
+}
+
+func (sb *sandbox) ResolveService(string) ([]*net.SRV, []net.IP) { return nil, nil }
+
+func (sb *sandbox) EnableService() error { return nil }
+
+func (sb *sandbox) DisableService() error { return nil }
+
+func (sb *sandbox) SetKey(key string) error { return sb.SetKeyContext(context.Background(), key) }
+
+func (sb *sandbox) Delete() error { return sb.DeleteContext(context.Background()) }
