@@ -32,10 +32,11 @@ func (sb *sandbox) writeFiles(ctx context.Context) error {
 	return errors.Join(sb.writeHosts(rec, ipv6), writeResolvConf(rec, ipv6))
 }
 
-// updateFiles follows a change of the sandbox's endpoints. The change stands whether
-// or not the files can be written; the next one tries again.
+// updateFiles follows a change of the sandbox's endpoints, on which the hosts file
+// depends. The change stands whether or not it can be written; the next one tries
+// again.
 func (sb *sandbox) updateFiles(ctx context.Context) {
-	if err := sb.writeFiles(ctx); err != nil {
+	if err := sb.writeHosts(sb.record.Load(), sb.hasIPv6(ctx)); err != nil {
 		sb.c.log.Error("update files", "container", sb.ContainerID(), "error", err)
 	}
 	for _, update := range sb.record.Load().ParentUpdates {

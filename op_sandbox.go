@@ -259,12 +259,21 @@ func (sb *sandbox) rename(ctx context.Context, name string) (err error) {
 	return nil
 }
 
-// paths are where a controller keeps what is not a record.
+// paths are where a controller keeps what is not a record. All of it is worthless
+// after a reboot, and in places of this controller's own, so that what has no record
+// can be told to be garbage.
 type paths struct {
 	// namespaces is the folder of namespaces; prefix starts the names of ours.
 	namespaces, prefix string
 	// files is the folder with one folder for each sandbox's files.
 	files string
+}
+
+func newPaths(execRoot, controllerID string) paths {
+	return paths{
+		namespaces: filepath.Join(execRoot, "netns"), prefix: shortID(controllerID)[:6] + "-",
+		files: filepath.Join(execRoot, "sandboxes", shortID(controllerID)),
+	}
 }
 
 func (p paths) namespace(sandboxID string) string {

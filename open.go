@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"path/filepath"
 
 	"github.com/docker/libnetwork/cnm"
 	"github.com/docker/libnetwork/config"
@@ -62,11 +61,7 @@ func assemble(ctx context.Context, cfg *config.Config, id string, store cnm.Stor
 		background: newBackground(),
 		networks:   make(map[string]*network), sandboxes: make(map[string]*sandbox),
 		names: make(map[string]bool), containers: make(map[string]bool), busy: make(map[string]int),
-		paths: paths{
-			namespaces: filepath.Join(cmp.Or(cfg.Daemon.ExecRoot, config.DefaultExecRoot), "netns"),
-			prefix:     id[:min(6, len(id))] + "-",
-			files:      filepath.Join(cmp.Or(cfg.Daemon.DataDir, config.DefaultDataDir), "network", "files", "sandboxes"),
-		},
+		paths:      newPaths(cmp.Or(cfg.Daemon.ExecRoot, config.DefaultExecRoot), id),
 	}
 	if c.ipams, err = builtinIPAMs(cfg, id); err != nil {
 		return nil, err

@@ -91,12 +91,16 @@ func (h *host) applyRun(ctx context.Context, s *space, run netstate.Changes) err
 }
 
 func writeSysctls(ctx context.Context, s *space, run netstate.Changes) error {
+	settings, err := s.settings()
+	if err != nil {
+		return changeError(run[0], err)
+	}
 	for _, c := range run {
 		if err := ctx.Err(); err != nil {
 			return changeError(c, cnm.E("", cnm.Timeout, err))
 		}
 		setting := c.Object.(netstate.Sysctl)
-		err := s.sysctls.Write(setting.Key, setting.Value)
+		err := settings.Write(setting.Key, setting.Value)
 		if err != nil && (!setting.Optional || !errors.Is(err, cnm.NotFound)) {
 			return changeError(c, err)
 		}

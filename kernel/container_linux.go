@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -41,16 +42,16 @@ func (c container) Statistics(ctx context.Context, namespace string, names []str
 	return out, nil
 }
 
-func (c container) HasIPv6(_ context.Context, namespace string) (bool, error) {
+func (c container) HasIPv6(ctx context.Context, namespace string) (bool, error) {
 	s, err := c.h.space(namespace)
 	if err != nil {
 		return false, cnm.Wrap("look for IPv6", err)
 	}
-	value, err := s.sysctls.Read("net/ipv6/conf/all/disable_ipv6")
-	if errors.Is(err, cnm.NotFound) {
-		return false, nil
+	addrs, err := s.conn.Addrs(ctx)
+	if err != nil {
+		return false, cnm.Wrap("look for IPv6", err)
 	}
-	return value == "0", cnm.Wrap("look for IPv6", err)
+	return slices.ContainsFunc(addrs, func(a rtnl.Addr) bool { return a.Prefix.Addr() == netip.IPv6Loopback() }), nil
 }
 
 func (c container) Announce(ctx context.Context, namespace, link string, addresses []netip.Addr) error {

@@ -24,6 +24,7 @@ import (
 type host struct {
 	mark   string // what starts the alias of our links
 	path   string // of the host's namespace; empty for the process's
+	ipv6   bool   // the kernel has IPv6
 	reaper *reaper
 	// ctx ends when the host is closed; watchers is who waits for that.
 	ctx      context.Context
@@ -50,6 +51,8 @@ func Open(options Options) (Host, error) {
 		cancel()
 		return nil, cnm.Wrap("open host", err)
 	}
+	_, err := os.Stat("/proc/sys/net/ipv6")
+	h.ipv6 = err == nil
 	return h, nil
 }
 
@@ -59,8 +62,10 @@ type space struct {
 	name      string // as in netstate: empty is the host
 	namespace *netns.Namespace
 	conn      *rtnl.Conn
-	sysctls   *sysctl.Dir
 	identity  identity
+
+	mu      sync.Mutex // guards sysctls
+	sysctls *sysctl.Dir
 }
 
 // identity tells namespaces apart, whatever paths they are pinned at.
@@ -149,21 +154,31 @@ func openSpace(name, path string) (*space, error) {
 		return nil, err
 	}
 	s := &space{name: name, namespace: namespace}
-	if err := namespace.Do(s.openInside); err != nil {
+	if err := namespace.Do(s.dial); err != nil {
 		return nil, errors.Join(err, namespace.Close())
 	}
 	return s, s.identifyOpen()
 }
 
-// openInside opens what is kept; it runs on a thread in the namespace.
-func (s *space) openInside() (err error) {
-	if s.sysctls, err = sysctl.Open(); err != nil {
+// dial runs on a thread in the namespace.
+func (s *space) dial() (err error) {
+	s.conn, err = rtnl.Dial()
+	return err
+}
+
+// settings returns the namespace's sysctls, opened when they are first needed: the
+// kernel looks the folders up in time that grows with the number of namespaces.
+func (s *space) settings() (*sysctl.Dir, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sysctls != nil {
+		return s.sysctls, nil
+	}
+	err := s.namespace.Do(func() (err error) {
+		s.sysctls, err = sysctl.Open()
 		return err
-	}
-	if s.conn, err = rtnl.Dial(); err != nil {
-		return errors.Join(err, s.sysctls.Close())
-	}
-	return nil
+	})
+	return s.sysctls, err
 }
 
 func (s *space) identifyOpen() error {
@@ -179,7 +194,11 @@ func (s *space) identifyOpen() error {
 // close closes all; errors of closing sockets that nothing was lost on say nothing.
 func (s *space) close() {
 	_ = s.conn.Close()
-	_ = s.sysctls.Close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sysctls != nil {
+		_ = s.sysctls.Close()
+	}
 	_ = s.namespace.Close()
 }
 
@@ -210,12 +229,12 @@ func (n namespaces) Create(ctx context.Context, path string) error {
 	}
 	s := &space{name: path}
 	err := netns.Create(path, func() error {
-		if err := s.openInside(); err != nil {
+		if err := s.dial(); err != nil {
 			return err
 		}
 		var err error
 		if s.namespace, err = netns.Open(path); err != nil {
-			return errors.Join(err, s.conn.Close(), s.sysctls.Close())
+			return errors.Join(err, s.conn.Close())
 		}
 		return s.identifyOpen()
 	})

@@ -68,7 +68,8 @@ type Container interface {
 	Announce(ctx context.Context, namespace, link string, addresses []netip.Addr) error
 	// Statistics returns the counters of the named links; missing ones are left out.
 	Statistics(ctx context.Context, namespace string, links []string) (map[string]Statistics, error)
-	// HasIPv6 reports whether the namespace can carry IPv6.
+	// HasIPv6 reports whether IPv6 works in the namespace: whether its loopback, once
+	// up, has the address ::1.
 	HasIPv6(ctx context.Context, namespace string) (bool, error)
 }
 

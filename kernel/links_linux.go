@@ -81,6 +81,9 @@ func (h *host) attributes(link netstate.Link, owner string, masters map[string]r
 		return a, nil
 	}
 	a.Alias = h.mark + owner
+	if h.ipv6 {
+		a.NoIPv6 = &link.NoIPv6
+	}
 	if a.MTU == 0 {
 		a.MTU = netstate.DefaultMTU
 	}

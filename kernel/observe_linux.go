@@ -150,7 +150,7 @@ func (h *host) observeSpace(ctx context.Context, s *space, peers *peerFinder) ([
 }
 
 func (p *picture) describe(link rtnl.Link, peers *peerFinder) netstate.Link {
-	out := netstate.Link{Name: link.Name, Kind: netstate.Kind(link.Kind), MTU: link.MTU, Down: !link.Up}
+	out := netstate.Link{Name: link.Name, Kind: netstate.Kind(link.Kind), MTU: link.MTU, NoIPv6: link.NoIPv6, Down: !link.Up}
 	switch {
 	case link.Loop:
 		out.Kind = netstate.Existing

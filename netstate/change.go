@@ -96,6 +96,9 @@ func (l Link) String() string {
 	if l.MTU != 0 {
 		fmt.Fprintf(&b, " mtu %d", l.MTU)
 	}
+	if l.NoIPv6 {
+		b.WriteString(" noipv6")
+	}
 	if l.Adopt {
 		b.WriteString(" adopt")
 	}

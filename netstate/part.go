@@ -47,6 +47,10 @@ type Link struct {
 	// MTU is in bytes; zero means DefaultMTU, and for Existing and adopted links
 	// "as it is".
 	MTU int `json:"mtu,omitempty"`
+	// NoIPv6 keeps the kernel from giving the link an IPv6 address of its own, and so
+	// from sending anything by IPv6. On bridges with many ports that counts: each such
+	// packet goes to all of them. Existing links are left as they are.
+	NoIPv6 bool `json:"noIPv6,omitempty"`
 	// Master is the bridge this link is a port of, in the same namespace.
 	Master string `json:"master,omitempty"`
 	// Peer is the other end of a Veth, set at the creating end only.

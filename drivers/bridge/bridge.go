@@ -35,6 +35,7 @@ func (d *Driver) CreateNetwork(_ context.Context, network *cnm.Network) ([]netst
 		Owner: network.Owner(),
 		Links: []netstate.Link{{
 			Name: o.bridge, Kind: netstate.Bridge, MAC: derivedMAC(network.ID), MTU: o.mtu, Adopt: o.named,
+			NoIPv6: !network.EnableIPv6,
 		}},
 		Sysctls: ipv6Sysctls(o.bridge, network.EnableIPv6),
 	}
@@ -61,13 +62,12 @@ func local(b []byte) netstate.MAC {
 }
 
 // ipv6Sysctls set a link up with addresses of ours, and of nobody else: no router
-// advertisement is believed, and duplicate detection is left to the IPAM. Without
-// IPv6 the link is kept out of it, which keeps a bridge with many ports quick too:
-// each IPv6 link sends multicast to all.
+// advertisement is believed, and duplicate detection is left to the IPAM. A link
+// without IPv6 needs none: it gets no address.
 func ipv6Sysctls(link string, enabled bool) []netstate.Sysctl {
 	key := func(name string) string { return "net/ipv6/conf/" + link + "/" + name }
 	if !enabled {
-		return []netstate.Sysctl{{Key: key("disable_ipv6"), Value: "1", Optional: true}}
+		return nil
 	}
 	return []netstate.Sysctl{
 		{Key: key("disable_ipv6"), Value: "0"},
@@ -131,14 +131,13 @@ func (d *Driver) Join(_ context.Context, network *cnm.Network, ep *cnm.Endpoint,
 		{
 			Owner: ep.Owner(),
 			Links: []netstate.Link{{
-				Name: hostLink, Kind: netstate.Veth, MTU: o.mtu, Master: o.bridge,
+				Name: hostLink, Kind: netstate.Veth, MTU: o.mtu, Master: o.bridge, NoIPv6: true,
 				Peer: netstate.Peer{Namespace: sandbox.Key, Name: ep.Interface},
 			}},
-			Sysctls: ipv6Sysctls(hostLink, false),
 		},
 		{
 			Owner: ep.Owner(), Namespace: sandbox.Key,
-			Links:   []netstate.Link{{Name: ep.Interface, Kind: netstate.Veth, MAC: ep.MAC, MTU: o.mtu}},
+			Links:   []netstate.Link{{Name: ep.Interface, Kind: netstate.Veth, MAC: ep.MAC, MTU: o.mtu, NoIPv6: !usesIPv6(ep)}},
 			Addrs:   addresses(ep),
 			Sysctls: append(ipv6Sysctls(ep.Interface, usesIPv6(ep)), e.sysctls(ep.Interface)...),
 		},

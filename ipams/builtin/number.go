@@ -2,12 +2,13 @@ package builtin
 
 import (
 	"encoding/binary"
+	"math"
 	"math/bits"
 	"net/netip"
 )
 
-// number is an IP address as an unsigned integer of 128 bits; an IPv4 address is in
-// the lowest 32.
+// number is an unsigned integer of 128 bits: an IP address (an IPv4 address is in the
+// lowest 32), or the distance of two.
 type number struct{ high, low uint64 }
 
 func numberOf(address netip.Addr) number {
@@ -21,33 +22,40 @@ func numberOf(address netip.Addr) number {
 
 func (n number) address(ipv4 bool) netip.Addr {
 	if ipv4 {
-		return netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, uint32(n.low))))
+		var b [4]byte
+		binary.BigEndian.PutUint32(b[:], uint32(n.low))
+		return netip.AddrFrom4(b)
 	}
-	b := binary.BigEndian.AppendUint64(nil, n.high)
-	return netip.AddrFrom16([16]byte(binary.BigEndian.AppendUint64(b, n.low)))
+	var b [16]byte
+	binary.BigEndian.PutUint64(b[:8], n.high)
+	binary.BigEndian.PutUint64(b[8:], n.low)
+	return netip.AddrFrom16(b)
 }
 
 func (n number) less(m number) bool { return n.high < m.high || n.high == m.high && n.low < m.low }
 
-func (n number) plus(m uint64) number {
-	low, carry := bits.Add64(n.low, m, 0)
-	return number{n.high + carry, low}
+// plus and minus wrap round.
+func (n number) plus(m number) number {
+	low, carry := bits.Add64(n.low, m.low, 0)
+	return number{n.high + m.high + carry, low}
 }
 
-func (n number) minus(m uint64) number {
-	low, borrow := bits.Sub64(n.low, m, 0)
-	return number{n.high - borrow, low}
-}
-
-// distance returns n - m, or the largest uint64 if it is larger.
-func (n number) distance(m number) uint64 {
+func (n number) minus(m number) number {
 	low, borrow := bits.Sub64(n.low, m.low, 0)
-	high, _ := bits.Sub64(n.high, m.high, borrow)
-	if high != 0 {
-		return 1<<64 - 1
-	}
-	return low
+	return number{n.high - m.high - borrow, low}
 }
+
+func (n number) next() number { return n.plus(number{low: 1}) }
+
+// uint64 returns the number, or the largest uint64 if it is larger.
+func (n number) uint64() uint64 {
+	if n.high != 0 {
+		return math.MaxUint64
+	}
+	return n.low
+}
+
+// The shifts are for distances from 1 to 63.
 
 func (n number) shiftRight(by uint) number {
 	return number{n.high >> by, n.low>>by | n.high<<(64-by)}
@@ -57,16 +65,18 @@ func (n number) shiftLeft(by uint) number {
 	return number{n.high<<by | n.low>>(64-by), n.low << by}
 }
 
-// last returns the highest address of a prefix.
-func last(prefix netip.Prefix) number {
-	n := numberOf(prefix.Addr())
-	host := uint(prefix.Addr().BitLen() - prefix.Bits())
-	switch {
-	case host >= 128:
-		return number{1<<64 - 1, 1<<64 - 1}
-	case host >= 64:
-		return number{n.high | (1<<(host-64) - 1), 1<<64 - 1}
-	default:
-		return number{n.high, n.low | (1<<host - 1)}
+// ones returns the number whose lowest count bits are set, from 0 to 128.
+func ones(count int) number {
+	if count > 64 {
+		return number{1<<(count-64) - 1, math.MaxUint64}
 	}
+	return number{low: 1<<count - 1}
+}
+
+// hostBits returns how many bits of the prefix's addresses are not its own.
+func hostBits(prefix netip.Prefix) int { return prefix.Addr().BitLen() - prefix.Bits() }
+
+// last returns the highest address of a masked prefix.
+func last(prefix netip.Prefix) number {
+	return numberOf(prefix.Addr()).plus(ones(hostBits(prefix)))
 }

@@ -24,6 +24,7 @@ type Link struct {
 	Group  uint32
 	Up     bool
 	Loop   bool // the loopback
+	NoIPv6 bool // the kernel gives it no IPv6 address of its own
 	// Peer is the index of a veth's other end, in the namespace that this one knows
 	// as PeerNamespaceID; without HasPeerNamespace it is this very namespace.
 	Peer             int
@@ -42,6 +43,8 @@ type Attributes struct {
 	// Master is the index of the bridge; a pointer to zero takes it out of its
 	// bridge.
 	Master *int
+	// NoIPv6 says whether the kernel may give the link an IPv6 address of its own.
+	NoIPv6 *bool
 	Up     bool
 }
 
@@ -58,10 +61,25 @@ func (a Attributes) add(r *nl.NetlinkRequest) {
 	if a.Master != nil {
 		r.AddData(nl.NewRtAttr(unix.IFLA_MASTER, nl.Uint32Attr(uint32(*a.Master))))
 	}
+	if a.NoIPv6 != nil {
+		mode := byte(generateEUI64)
+		if *a.NoIPv6 {
+			mode = generateNone
+		}
+		spec := nl.NewRtAttr(unix.IFLA_AF_SPEC, nil)
+		spec.AddRtAttr(unix.AF_INET6, nil).AddRtAttr(inet6AddrGenMode, []byte{mode})
+		r.AddData(spec)
+	}
 }
 
-// NewBridge makes a bridge, down, in our group. The kernel does not take the alias
-// in the same request.
+// IFLA_INET6_ADDR_GEN_MODE and its values (include/uapi/linux/if_link.h).
+const (
+	inet6AddrGenMode = 8
+	generateEUI64    = 0
+	generateNone     = 1
+)
+
+// NewBridge makes a bridge, down, in our group.
 func NewBridge(name string, a Attributes) Request {
 	r := newLink(name, a)
 	info := nl.NewRtAttr(unix.IFLA_LINKINFO, nil)
@@ -89,7 +107,8 @@ func newLink(name string, a Attributes) *nl.NetlinkRequest {
 	r.AddData(nl.NewIfInfomsg(unix.AF_UNSPEC))
 	r.AddData(nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name)))
 	r.AddData(nl.NewRtAttr(unix.IFLA_GROUP, nl.Uint32Attr(Group)))
-	a.Alias = ""
+	// These two the kernel takes for a link that is there already only.
+	a.Alias, a.NoIPv6 = "", nil
 	a.add(r)
 	return r
 }
@@ -188,9 +207,34 @@ func (l *Link) parseAttribute(kind uint16, value []byte) {
 				l.Kind = text(a.Value)
 			}
 		}
+	case unix.IFLA_AF_SPEC:
+		l.NoIPv6 = addrGenMode(value) == generateNone
 	case unix.IFLA_STATS64:
 		l.parseStatistics(value)
 	}
+}
+
+// addrGenMode returns how the kernel makes IPv6 addresses for the link, or -1.
+func addrGenMode(spec []byte) int {
+	families, err := nl.ParseRouteAttr(spec)
+	if err != nil {
+		return -1
+	}
+	for _, family := range families {
+		if family.Attr.Type&^unix.NLA_F_NESTED != unix.AF_INET6 {
+			continue
+		}
+		settings, err := nl.ParseRouteAttr(family.Value)
+		if err != nil {
+			return -1
+		}
+		for _, s := range settings {
+			if s.Attr.Type == inet6AddrGenMode && len(s.Value) > 0 {
+				return int(s.Value[0])
+			}
+		}
+	}
+	return -1
 }
 
 // parseStatistics reads the head of struct rtnl_link_stats64

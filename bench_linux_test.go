@@ -1,0 +1,197 @@
+package libnetwork_test
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/docker/libnetwork"
+	"github.com/docker/libnetwork/config"
+	"github.com/docker/libnetwork/kernel/kerneltest"
+	"github.com/docker/libnetwork/kernel/netns"
+	"github.com/docker/libnetwork/kernel/rtnl"
+)
+
+// openController returns a controller on a scratch host.
+func openController(t testing.TB, options ...config.Option) libnetwork.NetworkController {
+	t.Helper()
+	options = append([]config.Option{
+		config.OptionHostNamespace(kerneltest.NewNamespace(t)),
+		config.OptionDataDir(t.TempDir()),
+		config.OptionExecRoot(runFolder(t)),
+	}, options...)
+	c, err := libnetwork.New(options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		empty(t, c)
+		c.Stop()
+	})
+	return c
+}
+
+// runFolder is on a file system in memory, as the place of run-time files is.
+func runFolder(t testing.TB) string {
+	t.Helper()
+	folder := must[string](t)(os.MkdirTemp("/run", "test"))
+	t.Cleanup(func() { ok(t, os.RemoveAll(folder)) })
+	return folder
+}
+
+// empty deletes all that the controller has.
+func empty(t testing.TB, c libnetwork.NetworkController) {
+	t.Helper()
+	for _, sb := range c.Sandboxes() {
+		if err := sb.Delete(); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, n := range c.Networks() {
+		for _, ep := range n.Endpoints() {
+			if err := ep.Delete(true); err != nil {
+				t.Error(err)
+			}
+		}
+		if n.Type() == "bridge" {
+			if err := n.Delete(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+func must[T any](t testing.TB) func(T, error) T {
+	return func(v T, err error) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+func ok(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// attach is what a runtime does for a container.
+func attach(n libnetwork.Network, c libnetwork.NetworkController, name string) (libnetwork.Sandbox, error) {
+	sb, err := c.NewSandbox(name)
+	if err != nil {
+		return nil, err
+	}
+	ep, err := n.CreateEndpoint(name)
+	if err != nil {
+		return nil, err
+	}
+	return sb, ep.Join(sb)
+}
+
+func BenchmarkAttach(b *testing.B) {
+	for _, present := range []int{1, 100, 1000} {
+		b.Run(fmt.Sprintf("present=%d", present), func(b *testing.B) {
+			c := openController(b, config.OptionAnnounce(0, 0))
+			networks := benchNetworks(b, c, present)
+			for i := range present {
+				must[libnetwork.Sandbox](b)(attach(networks[i%len(networks)], c, fmt.Sprintf("present%d", i)))
+			}
+			i := 0
+			for b.Loop() {
+				i++
+				sb, err := attach(networks[i%len(networks)], c, fmt.Sprintf("c%d", i))
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.StopTimer()
+				ok(b, sb.Delete())
+				b.StartTimer()
+			}
+		})
+	}
+}
+
+// benchNetworks returns as many networks as it takes: a bridge has 1,023 ports at
+// most, and should not be near that.
+func benchNetworks(b *testing.B, c libnetwork.NetworkController, endpoints int) []libnetwork.Network {
+	var out []libnetwork.Network
+	for i := range endpoints/500 + 1 {
+		out = append(out, must[libnetwork.Network](b)(c.NewNetwork("bridge", fmt.Sprintf("n%d", i), "")))
+	}
+	return out
+}
+
+func BenchmarkDetach(b *testing.B) {
+	c := openController(b, config.OptionAnnounce(0, 0))
+	n := must[libnetwork.Network](b)(c.NewNetwork("bridge", "n", ""))
+	i := 0
+	for b.Loop() {
+		b.StopTimer()
+		i++
+		sb, err := attach(n, c, fmt.Sprintf("c%d", i))
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+		ok(b, sb.Delete())
+	}
+}
+
+// BenchmarkFloor is the same work for the kernel in as few datagrams as it can be
+// told in, without records: a namespace, a pair into it, addresses and routes.
+func BenchmarkFloor(b *testing.B) {
+	host := kerneltest.NewNamespace(b)
+	var conn *rtnl.Conn
+	ok(b, kerneltest.Do(host, func() (err error) {
+		conn, err = rtnl.Dial()
+		return err
+	}))
+	defer conn.Close() //nolint:errcheck // the benchmark is over
+	ok(b, conn.Execute(b.Context(), rtnl.NewBridge("br0", rtnl.Attributes{}), rtnl.SetLink("br0", rtnl.Attributes{Up: true})))
+	var bridge rtnl.Link
+	ok(b, conn.Execute(b.Context(), rtnl.GetLink("br0", &bridge)))
+	ok(b, conn.Execute(b.Context(), rtnl.AddAddr(bridge.Index, netip.MustParsePrefix("172.30.0.1/16"))))
+	folder := runFolder(b)
+	i := 0
+	for b.Loop() {
+		i++
+		path := filepath.Join(folder, fmt.Sprint(i))
+		floorAttach(b, conn, bridge.Index, path, i)
+		b.StopTimer()
+		ok(b, netns.Delete(path))
+		b.StartTimer()
+	}
+}
+
+func floorAttach(b *testing.B, conn *rtnl.Conn, bridge int, path string, i int) {
+	ctx := b.Context()
+	var inside *rtnl.Conn
+	ok(b, netns.Create(path, func() (err error) {
+		inside, err = rtnl.Dial()
+		return err
+	}))
+	defer inside.Close() //nolint:errcheck // nothing to lose
+	namespace := must[*netns.Namespace](b)(netns.Open(path))
+	defer namespace.Close() //nolint:errcheck // read only
+	name := fmt.Sprintf("v%d", i)
+	mac := net.HardwareAddr{2, 0, byte(i >> 24), byte(i >> 16), byte(i >> 8), byte(i)}
+	var link rtnl.Link
+	ok(b, conn.Execute(ctx,
+		rtnl.NewVeth(name, rtnl.Attributes{Master: &bridge}, "eth0", namespace.FD()),
+		rtnl.SetLink(name, rtnl.Attributes{Up: true})))
+	ok(b, inside.Execute(ctx,
+		rtnl.SetLink("eth0", rtnl.Attributes{MAC: mac, Up: true}),
+		rtnl.SetLink("lo", rtnl.Attributes{Up: true}),
+		rtnl.GetLink("eth0", &link)))
+	ok(b, inside.Execute(ctx,
+		rtnl.AddAddr(link.Index, netip.PrefixFrom(netip.AddrFrom4([4]byte{172, 30, byte(i >> 8), byte(i%250 + 2)}), 16)),
+		rtnl.AddRoute(rtnl.Route{
+			Destination: netip.MustParsePrefix("0.0.0.0/0"), Gateway: netip.MustParseAddr("172.30.0.1"), Link: link.Index,
+		})))
+}
