@@ -61,7 +61,7 @@ func assemble(ctx context.Context, cfg *config.Config, id string, store cnm.Stor
 		background: newBackground(),
 		networks:   make(map[string]*network), sandboxes: make(map[string]*sandbox),
 		names: make(map[string]bool), containers: make(map[string]bool), busy: make(map[string]int),
-		paths:      newPaths(cmp.Or(cfg.Daemon.ExecRoot, config.DefaultExecRoot), id),
+		paths: newPaths(cmp.Or(cfg.Daemon.ExecRoot, config.DefaultExecRoot), id),
 	}
 	if c.ipams, err = builtinIPAMs(cfg, id); err != nil {
 		return nil, err

@@ -26,6 +26,11 @@ import (
 // bucket holds all entries, as in the files of the first releases.
 var bucket = []byte("libnetwork")
 
+// mapSize is how much of the address space the file is given, in bytes. A file that
+// outgrows its place is mapped anew, for which a commit waits until no View is open.
+// It costs neither memory nor disk.
+const mapSize = 64 << 20
+
 // Options say how to open a file.
 type Options struct {
 	// LockTimeout is how long to wait for another process to close the file; zero
@@ -52,10 +57,11 @@ func Open(path string, options Options) (_ *Store, err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, storeError(op, path, err)
 	}
-	// Without the list of free pages in the file a commit writes less; opening it
-	// scans the file, which takes milliseconds.
+	// The list of free pages is kept in the file: without it bbolt would look for them
+	// when opening, in a goroutine of its own, where a damaged page ends the process.
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
-		Timeout: cmp.Or(options.LockTimeout, time.Second), NoFreelistSync: true, FreelistType: bbolt.FreelistMapType,
+		Timeout: cmp.Or(options.LockTimeout, time.Second), FreelistType: bbolt.FreelistMapType,
+		InitialMmapSize: mapSize,
 	})
 	if err != nil {
 		return nil, storeError(op, path, err)
@@ -73,6 +79,13 @@ func (s *Store) begin(op string) (err error) {
 	defer recoverDamage(op, s.path, &err)
 	fresh := false
 	err = s.db.View(func(t *bbolt.Tx) error {
+		info, err := os.Stat(s.path)
+		if err != nil {
+			return err
+		}
+		if info.Size() < t.Size() {
+			return damaged(op, s.path, fmt.Sprintf("it has %d bytes of %d", info.Size(), t.Size()))
+		}
 		b := t.Bucket(bucket)
 		if fresh = b == nil; fresh {
 			return nil
