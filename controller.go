@@ -116,6 +116,10 @@ func (c *controller) Config() config.Config {
 func (c *controller) allNetworks() []*network {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
+	return c.allNetworksLocked()
+}
+
+func (c *controller) allNetworksLocked() []*network {
 	return slices.SortedFunc(maps.Values(c.networks), func(a, b *network) int {
 		return cmp.Or(cmp.Compare(a.Name(), b.Name()), cmp.Compare(a.ID(), b.ID()))
 	})

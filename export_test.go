@@ -1,0 +1,34 @@
+package libnetwork
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/docker/libnetwork/cnm"
+	"github.com/docker/libnetwork/config"
+	"github.com/docker/libnetwork/ipams/builtin"
+	"github.com/docker/libnetwork/kernel"
+)
+
+// OpenWith opens a controller on the given machine and store, for tests that have
+// their hands on both.
+func OpenWith(host kernel.Host, store cnm.Store, options ...config.Option) (NetworkController, error) {
+	return assemble(context.Background(), config.ParseConfigOptions(options...), "feedfacefeedface", store, host)
+}
+
+// Reserved describes what the controller holds in memory only: names, and addresses
+// in use.
+func Reserved(c NetworkController) string {
+	in := c.(*controller)
+	in.mu.RLock()
+	defer in.mu.RUnlock()
+	text := fmt.Sprintln("names", in.names, "containers", in.containers, "busy", in.busy)
+	for _, n := range in.allNetworksLocked() {
+		text += fmt.Sprintln(n.Name(), "closing", n.closing, "endpoints", n.endpointNames)
+		for _, subnet := range n.record.Load().Subnets4 {
+			status, err := in.ipams["default"].(*builtin.IPAM).Status(subnet.Pool.ID)
+			text += fmt.Sprintln(status, err)
+		}
+	}
+	return text
+}
