@@ -100,11 +100,16 @@ func Picture(parts []netstate.Part) string {
 	return b.String()
 }
 
-// Ping sends echo requests from the namespace until one is answered, for two
-// seconds at most.
+// Ping is PingWithin two seconds, which is enough for whoever is to answer.
 func Ping(namespace string, target netip.Addr) error {
+	return PingWithin(namespace, target, 2*time.Second)
+}
+
+// PingWithin sends echo requests from the namespace until one is answered, or until
+// the time is over.
+func PingWithin(namespace string, target netip.Addr, limit time.Duration) error {
 	return Do(namespace, func() error {
-		deadline := time.Now().Add(2 * time.Second)
+		deadline := time.Now().Add(limit)
 		for {
 			err := pingOnce(target)
 			if err == nil || time.Now().After(deadline) {
