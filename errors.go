@@ -49,7 +49,7 @@ func marked(err error) bool {
 
 // isKind implements the Is method of the error types below.
 func isKind(target error, kind cnm.Kind) bool {
-	wanted, ok := target.(cnm.Kind)
+	wanted, ok := target.(cnm.Kind) //nolint:errorlint // a target is given as it is
 	return ok && wanted == kind
 }
 

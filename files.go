@@ -151,7 +151,7 @@ func (sb *sandbox) writeHosts(rec *cnm.Sandbox, ipv6 bool) error {
 		return err
 	}
 	entries := sb.hostsEntries(rec)
-	if current != nil && len(current) > 0 {
+	if len(current) > 0 {
 		content, err := etchosts.Update(current, entries)
 		if err != nil {
 			return err

@@ -178,7 +178,7 @@ func NetworkOptionDynamic() NetworkOption {
 	return func(n *networkSpec) { n.record.Dynamic = true }
 }
 
-// NetworkOptionPersist(false) asks that the network be forgotten when the
+// NetworkOptionPersist with false asks that the network be forgotten when the
 // controller stops, which this version does not do: every network is recorded.
 func NetworkOptionPersist(persist bool) NetworkOption {
 	return func(n *networkSpec) {
@@ -188,7 +188,7 @@ func NetworkOptionPersist(persist bool) NetworkOption {
 	}
 }
 
-// NetworkOptionDeferIPv6Alloc(true) left the IPv6 addresses of endpoints to the
+// NetworkOptionDeferIPv6Alloc with true left the IPv6 addresses of endpoints to the
 // driver, which no driver of this version does.
 func NetworkOptionDeferIPv6Alloc(enable bool) NetworkOption {
 	return func(n *networkSpec) {

@@ -49,7 +49,7 @@ func ExampleParseConfig() {
 		fmt.Println(err)
 		return
 	}
-	defer os.RemoveAll(dir)
+	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
 	name := filepath.Join(dir, "libnetwork.toml")
 	text := `
 title = "network of this host"

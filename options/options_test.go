@@ -25,7 +25,7 @@ type model struct {
 	Writer  fmt.Stringer
 	Pointer *int
 	Map     map[string]string
-	secret  int
+	secret  int //nolint:unused // only reflection sees it
 	base
 	*hidden
 }
@@ -146,7 +146,7 @@ func TestGenerateFromModelErrors(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			got, err := options.GenerateFromModel(test.given, test.model)
-			if got != nil || err != test.want {
+			if got != nil || err != test.want { //nolint:errorlint // the very value
 				t.Fatalf("got %v, %#v, want %#v", got, err, test.want)
 			}
 			if err.Error() != test.text {

@@ -102,15 +102,19 @@ func (m *IPAM) automaticPool(s *space, r cnm.PoolRequest) (netip.Prefix, error) 
 
 // cut returns the first prefix of the size within the base that overlaps no obstacle.
 func cut(base netip.Prefix, size int, obstacles []prefixes) (netip.Prefix, bool) {
+	ahead := make([]prefixes, len(obstacles)) // those not yet left behind
+	for i, list := range obstacles {
+		ahead[i] = list.from(base)
+	}
 	ipv4, final := base.Addr().Is4(), last(base)
 	for n := numberOf(base.Addr()); ; {
 		candidate := netip.PrefixFrom(n.address(ipv4), size)
-		obstacle, blocked := anyOverlapping(obstacles, candidate)
+		end := last(candidate)
+		obstacle, blocked := firstOverlapping(ahead, candidate)
 		if !blocked {
 			return candidate, true
 		}
 		// Go on behind what is in the way, or behind the candidate if that is larger.
-		end := last(candidate)
 		if e := last(obstacle); end.less(e) {
 			end = e
 		}
@@ -121,10 +125,20 @@ func cut(base netip.Prefix, size int, obstacles []prefixes) (netip.Prefix, bool)
 	}
 }
 
-func anyOverlapping(lists []prefixes, candidate netip.Prefix) (netip.Prefix, bool) {
-	for _, list := range lists {
-		if prefix, ok := list.overlapping(candidate); ok {
-			return prefix, true
+// firstOverlapping returns an element of one of the lists that overlaps the candidate,
+// and drops from the lists what ends before it: one pass over the lists serves all the
+// candidates, which come in ascending order.
+func firstOverlapping(lists []prefixes, candidate netip.Prefix) (netip.Prefix, bool) {
+	for i, list := range lists {
+		for len(list) > 0 {
+			if list[0].Overlaps(candidate) {
+				return list[0], true
+			}
+			if candidate.Addr().Less(list[0].Addr()) {
+				break
+			}
+			list = list[1:]
+			lists[i] = list
 		}
 	}
 	return netip.Prefix{}, false

@@ -11,9 +11,9 @@ type prefixes []netip.Prefix
 
 // prefixesOf makes one of prefixes of any kind: what lies within another is left out,
 // and so is what is no prefix.
-func prefixesOf(any ...netip.Prefix) prefixes {
-	list := make(prefixes, 0, len(any))
-	for _, prefix := range any {
+func prefixesOf(given ...netip.Prefix) prefixes {
+	list := make(prefixes, 0, len(given))
+	for _, prefix := range given {
 		if prefix.IsValid() {
 			list = append(list, prefix.Masked())
 		}
@@ -45,6 +45,15 @@ func (p prefixes) overlapping(prefix netip.Prefix) (netip.Prefix, bool) {
 		}
 	}
 	return netip.Prefix{}, false
+}
+
+// from returns the list without what lies before the base.
+func (p prefixes) from(base netip.Prefix) prefixes {
+	at, _ := p.find(base.Addr())
+	if at > 0 && p[at-1].Overlaps(base) {
+		at--
+	}
+	return p[at:]
 }
 
 // add puts a prefix that overlaps none into the list.
