@@ -18,6 +18,7 @@ import (
 	"github.com/docker/libnetwork/datastore/storetest"
 	"github.com/docker/libnetwork/kernel"
 	"github.com/docker/libnetwork/kernel/kerneltest"
+	"github.com/docker/libnetwork/netstate"
 )
 
 // bench is a controller whose machine and store fail when told to.
@@ -153,5 +154,18 @@ func testFailures(t *testing.T, open func(t *testing.T) (host kernel.Host, names
 func TestFailuresOnLinux(t *testing.T) {
 	testFailures(t, func(t *testing.T) (kernel.Host, string) {
 		return kerneltest.NewHost(t), kerneltest.NewNamespace(t)
+	})
+}
+
+func TestFailuresOnFake(t *testing.T) {
+	testFailures(t, func(t *testing.T) (kernel.Host, string) {
+		fake := kerneltest.NewFake()
+		const mine = "/run/mine"
+		ok(t, fake.Namespaces().Create(t.Context(), mine))
+		// That a loopback was brought up is not taken back.
+		ok(t, fake.Apply(t.Context(), netstate.Changes{{
+			Verb: netstate.Raise, Namespace: mine, Object: netstate.Link{Name: "lo", Kind: netstate.Existing},
+		}}))
+		return fake, mine
 	})
 }
