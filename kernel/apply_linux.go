@@ -1,10 +1,11 @@
 package kernel
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -14,34 +15,48 @@ import (
 	"github.com/docker/libnetwork/netstate"
 )
 
+// Apply packs consecutive changes of one namespace into one datagram. The kernel
+// carries out the rest of a datagram when it refuses a request in it, so some
+// changes behind the one that failed may have been made; taking the whole list back
+// takes these back too.
 func (h *host) Apply(ctx context.Context, changes netstate.Changes) error {
+	if err := h.validate(changes); err != nil {
+		return err
+	}
+	a := &application{h: h, ctx: ctx, known: make(map[netstate.Peer]rtnl.Link)}
+	defer a.leave()
 	for len(changes) > 0 {
 		n := runLength(changes)
-		run := changes[:n]
+		if err := a.apply(changes[:n]); err != nil {
+			// What waits comes before what failed.
+			return cmp.Or(a.flush(), err)
+		}
 		changes = changes[n:]
-		s, err := h.space(run[0].Namespace)
-		if err != nil {
-			// With its namespace, all that is to go has gone.
-			if errors.Is(err, cnm.NotFound) && onlyTakesAway(run) {
-				continue
-			}
-			return changeError(run[0], err)
-		}
-		if err := h.applyRun(ctx, s, run); err != nil {
-			return err
-		}
 	}
-	return nil
+	return a.flush()
 }
 
-// runLength returns how many changes from the first go to the kernel together:
-// those of one namespace and of one stage.
-func runLength(changes netstate.Changes) int {
-	n := 1
-	for n < len(changes) && changes[n].Namespace == changes[0].Namespace && stageOf(changes[n]) == stageOf(changes[0]) {
-		n++
-	}
-	return n
+// application is one list of changes being applied.
+type application struct {
+	h   *host
+	ctx context.Context
+	// space is where steps are to be taken; nil at first.
+	space *space
+	// steps wait for more, to share their datagram. With marksOnly they may wait
+	// until sysctls are written: the marks of links that were just made.
+	steps     []step
+	marksOnly bool
+	// known holds links by namespace and name, as they will be after the steps.
+	known map[netstate.Peer]rtnl.Link
+}
+
+// step is a request with the change it is for.
+type step struct {
+	change  netstate.Change
+	request rtnl.Request
+	// tolerate says which refusals mean that the change is done already; nil for
+	// none.
+	tolerate func(error) bool
 }
 
 // stage is how a change is carried out.
@@ -50,8 +65,7 @@ type stage int
 const (
 	stageSysctl stage = iota // a file is written
 	stageDelete              // links go, with a wait
-	stageLink                // links are made and changed, by name
-	stageIndex               // addresses and the like, by the index of their link
+	stagePacket              // all else, by rtnetlink
 )
 
 func stageOf(c netstate.Change) stage {
@@ -62,45 +76,112 @@ func stageOf(c netstate.Change) stage {
 		if c.Verb == netstate.Delete {
 			return stageDelete
 		}
-		return stageLink
-	default:
-		return stageIndex
+	}
+	return stagePacket
+}
+
+// runLength returns how many changes from the first are of its namespace and stage.
+func runLength(changes netstate.Changes) int {
+	n := 1
+	for n < len(changes) && changes[n].Namespace == changes[0].Namespace && stageOf(changes[n]) == stageOf(changes[0]) {
+		n++
+	}
+	return n
+}
+
+// apply takes a run of changes of one namespace and stage.
+func (a *application) apply(run netstate.Changes) error {
+	if stageOf(run[0]) == stageSysctl {
+		return a.writeSysctls(run)
+	}
+	if err := a.enter(run[0].Namespace); err != nil {
+		// With its namespace, all that is to go has gone.
+		comes := slices.IndexFunc(run, func(c netstate.Change) bool {
+			return c.Verb != netstate.Delete && c.Verb != netstate.Remove
+		})
+		if comes < 0 && errors.Is(err, cnm.NotFound) {
+			return nil
+		}
+		return changeError(run[max(comes, 0)], err)
+	}
+	if stageOf(run[0]) == stageDelete {
+		if err := a.flush(); err != nil {
+			return err
+		}
+		return a.deleteLinks(run)
+	}
+	return a.applyPackets(run)
+}
+
+// enter makes sure that space is the one of that name.
+func (a *application) enter(name string) error {
+	if a.space != nil && a.space.name == name {
+		return nil
+	}
+	if err := a.flush(); err != nil {
+		return err
+	}
+	a.leave()
+	s, err := a.h.space(name)
+	if err != nil {
+		return err
+	}
+	a.space = s
+	return nil
+}
+
+func (a *application) leave() {
+	if a.space != nil {
+		a.space.release()
+		a.space = nil
 	}
 }
 
-func onlyTakesAway(run netstate.Changes) bool {
-	for _, c := range run {
-		if c.Verb != netstate.Delete && c.Verb != netstate.Remove {
-			return false
+// add lets a step wait for its datagram.
+func (a *application) add(s step, isMark bool) {
+	a.marksOnly = isMark && (a.marksOnly || len(a.steps) == 0)
+	a.steps = append(a.steps, s)
+}
+
+// flush takes the steps and reports the first that was refused.
+func (a *application) flush() error {
+	steps := a.steps
+	a.steps, a.marksOnly = nil, false
+	for packet := range slices.Chunk(steps, rtnl.MaxRequests) {
+		requests := make([]rtnl.Request, len(packet))
+		for i, s := range packet {
+			requests[i] = s.request
+		}
+		errs, err := a.space.conn.ExecuteAll(a.ctx, requests...)
+		if err != nil {
+			return changeError(packet[0].change, err)
+		}
+		for i, err := range errs {
+			if err != nil && (packet[i].tolerate == nil || !packet[i].tolerate(err)) {
+				return changeError(packet[i].change, err)
+			}
 		}
 	}
-	return true
+	return nil
 }
 
-func (h *host) applyRun(ctx context.Context, s *space, run netstate.Changes) error {
-	switch stageOf(run[0]) {
-	case stageSysctl:
-		return writeSysctls(ctx, s, run)
-	case stageDelete:
-		return h.deleteLinks(ctx, s, run)
-	case stageLink:
-		return h.applyLinks(ctx, s, run)
-	default:
-		return h.applyIndexed(ctx, s, run)
+func (a *application) writeSysctls(run netstate.Changes) error {
+	if !a.marksOnly {
+		if err := a.flush(); err != nil {
+			return err
+		}
 	}
-}
-
-func writeSysctls(ctx context.Context, s *space, run netstate.Changes) error {
-	settings, err := s.settings()
+	s, err := a.h.space(run[0].Namespace)
 	if err != nil {
 		return changeError(run[0], err)
 	}
+	defer s.release()
 	for _, c := range run {
-		if err := ctx.Err(); err != nil {
+		if err := a.ctx.Err(); err != nil {
 			return changeError(c, cnm.E("", cnm.Timeout, err))
 		}
 		setting := c.Object.(netstate.Sysctl)
-		err := settings.Write(setting.Key, setting.Value)
+		err := s.sysctls.Write(setting.Key, setting.Value)
 		if err != nil && (!setting.Optional || !errors.Is(err, cnm.NotFound)) {
 			return changeError(c, err)
 		}
@@ -108,59 +189,48 @@ func writeSysctls(ctx context.Context, s *space, run netstate.Changes) error {
 	return nil
 }
 
-// step is a request with the change it is for.
-type step struct {
-	change  netstate.Change
-	request rtnl.Request
-	// tolerate says which refusals mean that the change is done already.
-	tolerate func(error) bool
-}
-
-// execute sends the steps in one datagram and reports the first that was refused.
-func execute(ctx context.Context, s *space, steps []step) error {
-	if len(steps) == 0 {
-		return nil
-	}
-	requests := make([]rtnl.Request, len(steps))
-	for i, step := range steps {
-		requests[i] = step.request
-	}
-	errs, err := s.conn.ExecuteAll(ctx, requests...)
-	if err != nil {
-		return changeError(steps[0].change, err)
-	}
-	for i, err := range errs {
-		if err != nil && (steps[i].tolerate == nil || !steps[i].tolerate(err)) {
-			return changeError(steps[i].change, err)
-		}
-	}
-	return nil
-}
-
-// changeError names the change. What the kernel says gets its kind here.
+// changeError names the change, unless the error names one. What the kernel says
+// gets its kind here.
 func changeError(c netstate.Change, err error) error {
+	var named *applyError
+	if errors.As(err, &named) {
+		return err
+	}
 	var refused *rtnl.RequestError
 	if errors.As(err, &refused) {
 		err = errno.Wrap("", err)
 	}
-	return cnm.E("apply", cnm.KindOf(err), fmt.Errorf("%s: %w", c, err))
+	return cnm.E("apply", cnm.KindOf(err), &applyError{c, err})
 }
 
+// applyError is what went wrong with a change.
+type applyError struct {
+	change netstate.Change
+	cause  error
+}
+
+// Error returns "change: cause".
+func (e *applyError) Error() string { return fmt.Sprintf("%s: %s", e.change, e.cause) }
+
+// Unwrap returns the cause.
+func (e *applyError) Unwrap() error { return e.cause }
+
+// gone reports whether the kernel says that what a request is about is not there.
 func gone(err error) bool {
 	return errors.Is(err, unix.ENODEV) || errors.Is(err, unix.ESRCH) || errors.Is(err, unix.ENOENT) ||
 		errors.Is(err, unix.EADDRNOTAVAIL)
 }
 
 // links returns those of the names that exist.
-func (s *space) links(ctx context.Context, names map[string]bool) (map[string]rtnl.Link, error) {
+func (s *space) links(ctx context.Context, names []string) (map[string]rtnl.Link, error) {
 	out := make(map[string]rtnl.Link, len(names))
 	if len(names) == 0 {
 		return out, nil
 	}
 	found := make([]rtnl.Link, len(names))
-	requests := make([]rtnl.Request, 0, len(names))
-	for name := range names {
-		requests = append(requests, rtnl.GetLink(name, &found[len(requests)]))
+	requests := make([]rtnl.Request, len(names))
+	for i, name := range names {
+		requests[i] = rtnl.GetLink(name, &found[i])
 	}
 	errs, err := s.conn.ExecuteAll(ctx, requests...)
 	if err != nil {
@@ -169,118 +239,10 @@ func (s *space) links(ctx context.Context, names map[string]bool) (map[string]rt
 	for i, err := range errs {
 		switch {
 		case err == nil && found[i].Index > 0:
-			out[found[i].Name] = found[i]
+			out[names[i]] = found[i]
 		case err != nil && !gone(err):
 			return nil, errno.Wrap("", err)
 		}
 	}
 	return out, nil
-}
-
-// applyIndexed adds and removes addresses, routes and neighbours.
-func (h *host) applyIndexed(ctx context.Context, s *space, run netstate.Changes) error {
-	names := make(map[string]bool)
-	for _, c := range run {
-		names[linkOf(c.Object)] = true
-	}
-	links, err := s.links(ctx, names)
-	if err != nil {
-		return changeError(run[0], err)
-	}
-	foreign, err := h.foreignAddrs(ctx, s, run, links)
-	if err != nil {
-		return changeError(run[0], err)
-	}
-	var steps []step
-	for _, c := range run {
-		link, ok := links[linkOf(c.Object)]
-		if !ok && c.Verb == netstate.Remove {
-			continue
-		}
-		if !ok {
-			return changeError(c, cnm.E("", cnm.NotFound, fmt.Errorf("link %q: does not exist", linkOf(c.Object))))
-		}
-		if a, ok := c.Object.(netstate.Addr); ok && foreign[addrAt{link.Index, a.Prefix}] {
-			continue
-		}
-		steps = append(steps, indexedStep(c, link.Index))
-	}
-	return execute(ctx, s, steps)
-}
-
-// addrAt is an address on a link.
-type addrAt struct {
-	link   int
-	prefix netip.Prefix
-}
-
-// foreignAddrs returns, for links that are not ours, the addresses that somebody
-// else put there: they are neither taken over nor removed.
-func (h *host) foreignAddrs(ctx context.Context, s *space, run netstate.Changes, links map[string]rtnl.Link) (map[addrAt]bool, error) {
-	look := false
-	for _, c := range run {
-		if a, ok := c.Object.(netstate.Addr); ok {
-			_, ours := h.owner(links[a.Link])
-			look = look || !ours
-		}
-	}
-	if !look {
-		return nil, nil
-	}
-	addrs, err := s.conn.Addrs(ctx)
-	if err != nil {
-		return nil, err
-	}
-	foreign := make(map[addrAt]bool)
-	for _, a := range addrs {
-		if a.Protocol != rtnl.Protocol {
-			foreign[addrAt{a.Link, a.Prefix}] = true
-		}
-	}
-	for _, link := range links {
-		if _, ours := h.owner(link); ours {
-			for at := range foreign {
-				if at.link == link.Index {
-					delete(foreign, at)
-				}
-			}
-		}
-	}
-	return foreign, nil
-}
-
-func linkOf(object netstate.Object) string {
-	switch o := object.(type) {
-	case netstate.Addr:
-		return o.Link
-	case netstate.Route:
-		return o.Link
-	case netstate.Neighbor:
-		return o.Link
-	}
-	return ""
-}
-
-func indexedStep(c netstate.Change, index int) step {
-	st := step{change: c}
-	if c.Verb == netstate.Remove {
-		st.tolerate = gone
-	}
-	add := c.Verb == netstate.Add
-	switch o := c.Object.(type) {
-	case netstate.Addr:
-		if st.request = rtnl.RemoveAddr(index, o.Prefix); add {
-			st.request = rtnl.AddAddr(index, o.Prefix)
-		}
-	case netstate.Route:
-		route := rtnl.Route{Link: index, Destination: o.Destination, Gateway: o.Gateway, Metric: o.Metric}
-		if st.request = rtnl.RemoveRoute(route); add {
-			st.request = rtnl.AddRoute(route)
-		}
-	case netstate.Neighbor:
-		if st.request = rtnl.RemoveNeighbor(index, o.IP); add {
-			st.request = rtnl.AddNeighbor(index, o.IP, o.MAC)
-		}
-	}
-	return st
 }

@@ -24,11 +24,8 @@ func (c container) Statistics(ctx context.Context, namespace string, names []str
 	if err != nil {
 		return nil, cnm.Wrap("statistics", err)
 	}
-	wanted := make(map[string]bool, len(names))
-	for _, name := range names {
-		wanted[name] = true
-	}
-	links, err := s.links(ctx, wanted)
+	defer s.release()
+	links, err := s.links(ctx, names)
 	if err != nil {
 		return nil, cnm.Wrap("statistics", err)
 	}
@@ -47,6 +44,7 @@ func (c container) HasIPv6(ctx context.Context, namespace string) (bool, error) 
 	if err != nil {
 		return false, cnm.Wrap("look for IPv6", err)
 	}
+	defer s.release()
 	addrs, err := s.conn.Addrs(ctx)
 	if err != nil {
 		return false, cnm.Wrap("look for IPv6", err)
@@ -63,6 +61,7 @@ func (c container) Announce(ctx context.Context, namespace, link string, address
 	if err != nil {
 		return cnm.Wrap(op, err)
 	}
+	defer s.release()
 	var found rtnl.Link
 	if err := s.conn.Execute(ctx, rtnl.GetLink(link, &found)); err != nil {
 		return errno.Wrap(op, err)
@@ -82,8 +81,10 @@ func sendAll(link int, mac netstate.MAC, addresses []netip.Addr) (err error) {
 	}
 	defer func() { err = errors.Join(err, unix.Close(fd)) }()
 	for _, address := range addresses {
-		frame := arpAnnouncement(mac, address)
-		if address.Is6() {
+		var frame []byte
+		if address.Is4() {
+			frame = arpAnnouncement(mac, address)
+		} else {
 			frame = neighborAdvertisement(mac, address)
 		}
 		if err := unix.Sendto(fd, frame, 0, &unix.SockaddrLinklayer{Ifindex: link}); err != nil {

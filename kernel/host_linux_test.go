@@ -3,17 +3,16 @@ package kernel_test
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"testing"
-	"time"
 
 	"github.com/docker/libnetwork/kernel"
 	"github.com/docker/libnetwork/kernel/kerneltest"
 	"github.com/docker/libnetwork/netstate"
 )
-
-func TestMain(m *testing.M) { kerneltest.Main(m) }
 
 func networkPart() []netstate.Part {
 	return []netstate.Part{{
@@ -76,6 +75,21 @@ func newNamespace(t testing.TB, host kernel.Host) string {
 	return path
 }
 
+// differs returns the changes that would lead from what the namespaces hold to the
+// wish; sysctls are not observed.
+func differs(t testing.TB, host kernel.Host, wished []netstate.Part, namespaces ...string) netstate.Changes {
+	t.Helper()
+	observed, err := host.Observe(t.Context(), append(namespaces, "")...)
+	check(t, err)
+	var rest netstate.Changes
+	for _, c := range netstate.Diff(observed, wished) {
+		if c.Verb != netstate.Write {
+			rest = append(rest, c)
+		}
+	}
+	return rest
+}
+
 func TestAttachCarriesPackets(t *testing.T) {
 	host := kerneltest.NewHost(t)
 	a, b := newNamespace(t, host), newNamespace(t, host)
@@ -88,22 +102,122 @@ func TestAttachCarriesPackets(t *testing.T) {
 			t.Errorf("from the first container: %v", err)
 		}
 	}
-	wished := append(append(network, endpointParts(1, a)...), endpointParts(2, b)...)
-	observed, err := host.Observe(t.Context(), "", a, b)
-	if err != nil {
-		t.Fatal(err)
+	wished := slices.Concat(network, endpointParts(1, a), endpointParts(2, b))
+	if rest := differs(t, host, wished, a, b); len(rest) > 0 {
+		t.Errorf("what is observed is not what was wished:\n%s", rest)
 	}
-	var rest netstate.Changes
-	for _, c := range netstate.Diff(observed, wished) {
-		if c.Verb != netstate.Write { // sysctls are not observed
-			rest = append(rest, c)
-		}
+	statistics, err := host.Container().Statistics(t.Context(), a, []string{"eth0", "missing"})
+	check(t, err)
+	if len(statistics) != 1 || statistics["eth0"].RxPackets == 0 || statistics["eth0"].TxBytes == 0 {
+		t.Errorf("statistics: %+v", statistics)
 	}
-	if len(rest) > 0 {
-		t.Errorf("what was observed is not what was wished; observed\n%s\ntherefore\n%s", kerneltest.Picture(observed), rest)
-	}
-	start := time.Now()
 	apply(t, host, endpointParts(1, a), nil)
-	t.Logf("deletion out of sight after %v", time.Since(start))
-	t.Log("\n" + kerneltest.Snapshot(t, host, "", a, b))
+	if rest := differs(t, host, slices.Concat(network, endpointParts(2, b)), a, b); len(rest) > 0 {
+		t.Errorf("after one was detached:\n%s", rest)
+	}
 }
+
+// TestSends holds the number of exchanges with the kernel.
+func TestSends(t *testing.T) {
+	host := kerneltest.NewHost(t)
+	namespace := newNamespace(t, host)
+	count := func(from, to []netstate.Part) uint64 {
+		before := kernel.Sends(host)
+		apply(t, host, from, to)
+		return kernel.Sends(host) - before
+	}
+	if got := count(nil, networkPart()); got > 2 {
+		t.Errorf("a network takes %d sends, want 2", got)
+	}
+	// The pair is made; marked, put into the bridge and raised; completed inside.
+	if got := count(nil, endpointParts(1, namespace)); got > 3 {
+		t.Errorf("an attachment takes %d sends, want 3", got)
+	}
+	// A look whether the link is ours, and looks whether it is gone. The request to
+	// delete it goes through a socket of its own.
+	if got := count(endpointParts(1, namespace), nil); got > 5 {
+		t.Errorf("a detachment takes %d sends, want 5 at most", got)
+	}
+}
+
+func TestManyContainersAtOnce(t *testing.T) {
+	const containers = 80
+	host := kerneltest.NewHost(t)
+	var parts []netstate.Part
+	var namespaces []string
+	for i := range containers {
+		namespace := newNamespace(t, host)
+		namespaces = append(namespaces, namespace)
+		parts = append(parts, endpointParts(i, namespace)...)
+	}
+	apply(t, host, networkPart(), nil)
+	apply(t, host, nil, slices.Concat(networkPart(), parts))
+	if rest := differs(t, host, slices.Concat(networkPart(), parts), namespaces...); len(rest) > 0 {
+		t.Errorf("what is observed is not what was wished:\n%s", rest)
+	}
+	apply(t, host, slices.Concat(networkPart(), parts), networkPart())
+	if rest := differs(t, host, networkPart(), namespaces...); len(rest) > 0 {
+		t.Errorf("after all were detached:\n%s", rest)
+	}
+}
+
+// TestNameIsFreeAtOnce makes links of the same name and namespaces at the same path
+// while the kernel still frees the ones before.
+func TestNameIsFreeAtOnce(t *testing.T) {
+	host := kerneltest.NewHost(t)
+	apply(t, host, nil, networkPart())
+	path := filepath.Join(t.TempDir(), "c")
+	for range 10 {
+		check(t, host.Namespaces().Create(t.Context(), path))
+		parts := endpointParts(1, path)
+		apply(t, host, nil, parts)
+		apply(t, host, parts, nil)
+		check(t, host.Namespaces().Delete(t.Context(), path))
+	}
+}
+
+// TestWalk goes from one wish to another at random and compares with what is there.
+func TestWalk(t *testing.T) {
+	host := kerneltest.NewHost(t)
+	namespaces := []string{newNamespace(t, host), newNamespace(t, host), newNamespace(t, host)}
+	var now []netstate.Part
+	for step := range 60 {
+		next := randomParts(namespaces)
+		changes := netstate.Diff(now, next)
+		check(t, host.Apply(t.Context(), changes))
+		if rest := differs(t, host, next, namespaces...); len(rest) > 0 {
+			t.Fatalf("step %d: after\n%sthere is left to do\n%s", step, changes, rest)
+		}
+		now = next
+	}
+}
+
+// randomParts returns a network with some of its containers, variously furnished.
+func randomParts(namespaces []string) []netstate.Part {
+	network := networkPart()
+	network[0].Links[0].MTU = rand.IntN(2) * 1400
+	network[0].Addrs = network[0].Addrs[:rand.IntN(3)]
+	parts := network
+	for i, namespace := range namespaces {
+		if rand.IntN(3) == 0 {
+			continue
+		}
+		endpoint := endpointParts(i, namespace)
+		if rand.IntN(2) == 0 {
+			endpoint[0].Links[0].Master = ""
+		}
+		inside := &endpoint[1]
+		inside.Links[0].NoIPv6 = rand.IntN(2) == 0
+		inside.Links[0].MTU = rand.IntN(2) * 1400
+		if rand.IntN(2) == 0 {
+			inside.Routes = inside.Routes[:rand.IntN(2)]
+		}
+		if rand.IntN(2) == 0 {
+			inside.Neighbors = []netstate.Neighbor{{Link: "eth0", IP: netip.MustParseAddr("192.0.2.99"), MAC: netstate.MAC{2, 9, 9, 9, 9, byte(rand.IntN(2))}}}
+		}
+		parts = append(parts, endpoint...)
+	}
+	return parts
+}
+
+func TestMain(m *testing.M) { kerneltest.Main(m) }

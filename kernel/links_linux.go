@@ -1,9 +1,11 @@
 package kernel
 
 import (
-	"context"
+	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -29,166 +31,225 @@ func (h *host) mayTake(link rtnl.Link, owner string) bool {
 	return ours && (found == owner || found == "")
 }
 
-// applyLinks makes links one by one, since one may be the master of the next, and
-// changes and raises the others together.
-func (h *host) applyLinks(ctx context.Context, s *space, run netstate.Changes) error {
-	for len(run) > 0 && run[0].Verb == netstate.Create {
-		if err := h.createLink(ctx, s, run[0], run[0].Object.(netstate.Link)); err != nil {
-			return changeError(run[0], err)
-		}
-		run = run[1:]
+// applyLink takes a change to a link other than its deletion.
+func (a *application) applyLink(c netstate.Change, link netstate.Link) error {
+	switch c.Verb {
+	case netstate.Create:
+		return a.createLink(c, link)
+	case netstate.Update:
+		return a.updateLink(c, link)
+	default:
+		a.add(step{change: c, request: rtnl.SetLink(link.Name, rtnl.Attributes{Up: true})}, false)
+		return nil
 	}
-	masters, err := s.links(ctx, mastersOf(run))
-	if err != nil {
-		return changeError(run[0], err)
-	}
-	var steps []step
-	for _, c := range run {
-		link := c.Object.(netstate.Link)
-		switch c.Verb {
-		case netstate.Create:
-			if err := execute(ctx, s, steps); err != nil {
-				return err
-			}
-			return h.applyLinks(ctx, s, run[len(steps):])
-		case netstate.Raise:
-			steps = append(steps, step{change: c, request: rtnl.SetLink(link.Name, rtnl.Attributes{Up: true})})
-		case netstate.Update:
-			attributes, err := h.attributes(link, c.Owner, masters)
-			if err != nil {
-				return changeError(c, err)
-			}
-			steps = append(steps, step{change: c, request: rtnl.SetLink(link.Name, attributes)})
-		}
-	}
-	return execute(ctx, s, steps)
 }
 
-func mastersOf(run netstate.Changes) map[string]bool {
-	names := make(map[string]bool)
-	for _, c := range run {
-		if link := c.Object.(netstate.Link); link.Master != "" && c.Verb != netstate.Raise {
-			names[link.Master] = true
-		}
+func (a *application) updateLink(c netstate.Change, link netstate.Link) error {
+	attributes := a.h.attributes(c.Owner, link)
+	existing, known := a.known[a.key(link.Name)]
+	if _, ours := a.h.owner(existing); link.Adopt && known && !ours {
+		return nil // somebody else's: as it stands
 	}
-	return names
+	if err := a.setMaster(&attributes, link); err != nil {
+		return err
+	}
+	a.dropSameMAC(&attributes, link)
+	a.add(step{change: c, request: rtnl.SetLink(link.Name, attributes)}, false)
+	if known && attributes.Alias != "" {
+		existing.Alias = attributes.Alias
+		a.known[a.key(link.Name)] = existing
+	}
+	return nil
 }
 
-// attributes returns what a link asks for.
-func (h *host) attributes(link netstate.Link, owner string, masters map[string]rtnl.Link) (rtnl.Attributes, error) {
-	a := rtnl.Attributes{MAC: link.MAC.HardwareAddr(), MTU: link.MTU}
+// dropSameMAC leaves alone a MAC address that is right, since setting it empties the
+// neighbour tables.
+func (a *application) dropSameMAC(out *rtnl.Attributes, link netstate.Link) {
+	if bytes.Equal(a.known[a.key(link.Name)].MAC, out.MAC) {
+		out.MAC = nil
+	}
+}
+
+// attributes returns what a link asks for, but for the master.
+func (h *host) attributes(owner string, link netstate.Link) rtnl.Attributes {
+	out := rtnl.Attributes{MAC: link.MAC.HardwareAddr(), MTU: link.MTU}
 	if link.Kind == netstate.Existing {
-		return a, nil
+		return out
 	}
-	a.Alias = h.mark + owner
+	out.Alias = h.mark + owner
 	if h.ipv6 {
-		a.NoIPv6 = &link.NoIPv6
+		out.NoIPv6 = &link.NoIPv6
 	}
-	if a.MTU == 0 {
-		a.MTU = netstate.DefaultMTU
+	if out.MTU == 0 {
+		out.MTU = netstate.DefaultMTU
 	}
-	if link.Kind == netstate.Veth || link.Master != "" {
-		master, ok := masters[link.Master]
-		if link.Master != "" && !ok {
-			return a, cnm.E("", cnm.NotFound, fmt.Errorf("bridge %q: does not exist", link.Master))
-		}
-		a.Master = &master.Index
-	}
-	return a, nil
+	return out
 }
 
-// createLink makes a link and then, in a request of its own, writes the mark: had
-// the name been taken, the mark would land on somebody else's link.
-func (h *host) createLink(ctx context.Context, s *space, c netstate.Change, link netstate.Link) error {
-	masters, err := s.links(ctx, mastersOf(netstate.Changes{c}))
-	if err != nil {
-		return err
+// setMaster adds the master that a link asks for, which must be known.
+func (a *application) setMaster(out *rtnl.Attributes, link netstate.Link) error {
+	if link.Kind == netstate.Existing || link.Kind != netstate.Veth && link.Master == "" {
+		return nil
 	}
-	attributes, err := h.attributes(link, c.Owner, masters)
-	if err != nil {
-		return err
+	master, ok := a.known[a.key(link.Master)]
+	if link.Master != "" && !ok {
+		return cnm.E("", cnm.NotFound, fmt.Errorf("bridge %q: does not exist", link.Master))
 	}
-	request, err := h.newLink(link, attributes)
-	if err != nil {
-		return err
-	}
-	err = s.conn.Execute(ctx, request)
-	if errors.Is(err, unix.EEXIST) {
-		var adopted bool
-		if adopted, err = h.checkExisting(ctx, s, c.Owner, link); adopted {
+	out.Master = &master.Index
+	return nil
+}
+
+// createLink makes a link and lets its mark wait for the next datagram: had the name
+// been taken, the mark would land on somebody else's link. The master is looked up
+// in the datagram that makes the link, and set with the mark.
+func (a *application) createLink(c netstate.Change, link netstate.Link) error {
+	if !a.marksOnly {
+		if err := a.flush(); err != nil {
 			return err
 		}
 	}
+	attributes := a.h.attributes(c.Owner, link)
+	err := a.makeLink(link, attributes)
+	taken := errors.Is(err, unix.EEXIST)
+	switch {
+	case taken:
+		adopted, err := a.checkExisting(c.Owner, link)
+		if adopted || err != nil {
+			return err
+		}
+	case err != nil:
+		return err
+	}
+	a.dropSameMAC(&attributes, link)
+	if err := a.setMaster(&attributes, link); err != nil {
+		if taken {
+			return err
+		}
+		return errors.Join(err, a.unmake(link))
+	}
+	a.add(step{change: c, request: rtnl.SetLink(link.Name, attributes)}, true)
+	return nil
+}
+
+// makeLink makes the link and gets to know it, its peer and its master.
+func (a *application) makeLink(link netstate.Link, attributes rtnl.Attributes) error {
+	request, release, err := a.newLink(link, attributes)
 	if err != nil {
 		return err
 	}
-	return s.conn.Execute(ctx, rtnl.SetLink(link.Name, attributes))
+	defer release()
+	var made, master rtnl.Link
+	requests := []rtnl.Request{request, rtnl.GetLink(link.Name, &made)}
+	if _, known := a.known[a.key(link.Master)]; link.Master != "" && !known {
+		requests = append(requests, rtnl.GetLink(link.Master, &master))
+	}
+	errs, err := a.space.conn.ExecuteAll(a.ctx, requests...)
+	if err != nil {
+		return err
+	}
+	if master.Index != 0 {
+		a.known[a.key(link.Master)] = master
+	}
+	if err := cmp.Or(errs[0], errs[1]); err != nil {
+		return err
+	}
+	// Both ends are ours from now on, as far as the rest of the changes goes.
+	made.Alias = attributes.Alias
+	a.known[a.key(link.Name)] = made
+	if link.Peer.Name != "" {
+		a.known[link.Peer] = rtnl.Link{Index: made.Peer, Name: link.Peer.Name, Kind: made.Kind, Alias: attributes.Alias}
+	}
+	return nil
 }
 
-func (h *host) newLink(link netstate.Link, attributes rtnl.Attributes) (rtnl.Request, error) {
+// newLink returns the request that makes a link. Release is called when it has been
+// sent.
+func (a *application) newLink(link netstate.Link, attributes rtnl.Attributes) (request rtnl.Request, release func(), err error) {
 	switch link.Kind {
 	case netstate.Bridge:
-		// Set after the bridge was made, so that the kernel does not follow its ports.
-		attributes.MTU = 0
-		return rtnl.NewBridge(link.Name, attributes), nil
+		// A bridge follows the smallest MTU among its ports until its own has been
+		// changed (br_mtu_auto_adjust in net/bridge/br_if.c). So it is made with
+		// another one, and the update that comes next is a change.
+		attributes.MTU ^= 1
+		return rtnl.NewBridge(link.Name, attributes), func() {}, nil
 	case netstate.Veth:
 		if link.Peer.Name == "" {
-			return rtnl.Request{}, cnm.E("", cnm.Invalid, errors.New("this end of a pair is born with its peer, and cannot be made by itself"))
+			return request, nil, cnm.E("", cnm.Invalid, errors.New("this end of a pair is born with its peer, and cannot be made by itself"))
 		}
-		peer, err := h.space(link.Peer.Namespace)
+		peer, err := a.h.space(link.Peer.Namespace)
 		if err != nil {
-			return rtnl.Request{}, err
+			return request, nil, err
 		}
-		return rtnl.NewVeth(link.Name, attributes, link.Peer.Name, peer.namespace.FD()), nil
+		return rtnl.NewVeth(link.Name, attributes, link.Peer.Name, peer.namespace.FD()), peer.release, nil
 	}
-	return rtnl.Request{}, cnm.E("", cnm.Unsupported, fmt.Errorf("link %q: cannot make one of kind %q", link.Name, link.Kind))
+	return request, nil, cnm.E("", cnm.Unsupported, fmt.Errorf("link %q: cannot make one of kind %q", link.Name, link.Kind))
 }
 
-// checkExisting looks at what stands where a link was to be made.
-func (h *host) checkExisting(ctx context.Context, s *space, owner string, link netstate.Link) (adopted bool, err error) {
-	found, err := s.links(ctx, map[string]bool{link.Name: true})
-	if err != nil {
+// unmake takes back what makeLink made for a link that cannot be completed.
+func (a *application) unmake(link netstate.Link) error {
+	made := a.known[a.key(link.Name)]
+	delete(a.known, a.key(link.Name))
+	delete(a.known, link.Peer)
+	err := a.space.conn.Execute(a.ctx, rtnl.DeleteLink(made.Index))
+	if err != nil && gone(err) {
+		return nil
+	}
+	return err
+}
+
+// checkExisting looks at what stands where a link was to be made. An error is nil if
+// it may pass for the link, and adopted is true if it is to stay as it stands.
+func (a *application) checkExisting(owner string, link netstate.Link) (adopted bool, err error) {
+	if err := a.lookUp([]string{link.Name}); err != nil {
 		return false, err
 	}
-	existing, ok := found[link.Name]
+	existing, ok := a.known[a.key(link.Name)]
+	_, ours := a.h.owner(existing)
 	switch {
 	case !ok:
 		// It was the peer's name that is taken.
-		return false, cnm.E("", cnm.Exists, fmt.Errorf("link %q: exists in namespace %q", link.Peer.Name, link.Peer.Namespace))
-	case existing.Kind == string(link.Kind) && h.mayTake(existing, owner):
+		return false, cnm.E("", cnm.Exists, fmt.Errorf("link %q: exists in namespace %q; choose another name", link.Peer.Name, link.Peer.Namespace))
+	case existing.Kind == string(link.Kind) && a.h.mayTake(existing, owner):
 		return false, nil
-	case link.Adopt && existing.Kind == string(netstate.Bridge):
-		if _, ours := h.owner(existing); !ours {
-			return true, nil
-		}
+	case link.Adopt && existing.Kind == string(netstate.Bridge) && !ours:
+		return true, nil
 	}
 	return false, cnm.E("", cnm.Exists, fmt.Errorf("link %q: exists and is not ours; remove it or choose another name", link.Name))
 }
 
 // deleteLinks deletes those links that are ours.
-func (h *host) deleteLinks(ctx context.Context, s *space, run netstate.Changes) error {
-	names := make(map[string]bool)
-	for _, c := range run {
-		names[c.Object.(netstate.Link).Name] = true
+func (a *application) deleteLinks(run netstate.Changes) error {
+	names := make([]string, len(run))
+	for i, c := range run {
+		names[i] = c.Object.(netstate.Link).Name
 	}
-	links, err := s.links(ctx, names)
+	links, err := a.space.links(a.ctx, names)
 	if err != nil {
 		return changeError(run[0], err)
 	}
-	var pending []*deletion
-	var pendingChanges []netstate.Change
-	for _, c := range run {
-		link, ok := links[c.Object.(netstate.Link).Name]
-		if ok && h.mayTake(link, c.Owner) {
-			pending = append(pending, h.reaper.start(s, link.Index))
-			pendingChanges = append(pendingChanges, c)
+	var ours []int
+	var first netstate.Change
+	for i, c := range run {
+		link, ok := links[names[i]]
+		if !ok || !a.h.mayTake(link, c.Owner) || slices.Contains(ours, link.Index) {
+			continue
 		}
-	}
-	var first error
-	for i, d := range pending {
-		if err := d.wait(ctx); err != nil && first == nil {
-			first = changeError(pendingChanges[i], err)
+		if len(ours) == 0 {
+			first = c
 		}
+		ours = append(ours, link.Index)
 	}
-	return first
+	if len(ours) == 0 {
+		return nil
+	}
+	// The other ends of pairs go too.
+	clear(a.known)
+	d, err := a.h.reaper.start(a.ctx, a.space, ours)
+	if err == nil {
+		err = d.wait(a.ctx)
+	}
+	if err != nil {
+		return changeError(first, err)
+	}
+	return nil
 }

@@ -16,8 +16,13 @@ import (
 
 func (h *host) Observe(ctx context.Context, names ...string) ([]netstate.Part, error) {
 	spaces, err := h.existing(names)
+	defer func() {
+		for _, s := range spaces {
+			s.release()
+		}
+	}()
 	if err != nil {
-		return nil, err
+		return nil, cnm.Wrap("observe", err)
 	}
 	peers := &peerFinder{links: make(map[string][]rtnl.Link), byID: make(map[int32]string)}
 	for _, s := range spaces {
@@ -39,7 +44,8 @@ func (h *host) Observe(ctx context.Context, names ...string) ([]netstate.Part, e
 	return parts, nil
 }
 
-// existing returns the namespaces that exist, each once, sorted.
+// existing returns the namespaces that exist, each once, sorted. The caller releases
+// them, those that come with an error too.
 func (h *host) existing(names []string) ([]*space, error) {
 	names = slices.Compact(slices.Sorted(slices.Values(names)))
 	var spaces []*space
@@ -49,7 +55,7 @@ func (h *host) existing(names []string) ([]*space, error) {
 			continue
 		}
 		if err != nil {
-			return nil, cnm.Wrap("observe", err)
+			return spaces, err
 		}
 		spaces = append(spaces, s)
 	}
@@ -66,19 +72,26 @@ func (p *peerFinder) identify(ctx context.Context, spaces []*space) error {
 	if len(spaces) < 2 || spaces[0].name != "" {
 		return nil
 	}
-	for _, s := range spaces[1:] {
-		id, ok, err := spaces[0].conn.NamespaceID(ctx, s.namespace.FD())
-		if err != nil {
-			return err
-		}
-		if ok {
-			p.byID[id] = s.name
+	fds := make([]int, len(spaces)-1)
+	for i, s := range spaces[1:] {
+		fds[i] = s.namespace.FD()
+	}
+	ids, err := spaces[0].conn.NamespaceIDs(ctx, fds...)
+	if err != nil {
+		return err
+	}
+	for i, s := range spaces[1:] {
+		if ids[i] >= 0 {
+			p.byID[ids[i]] = s.name
 		}
 	}
 	return nil
 }
 
-// of returns the other end of a link of the host.
+// of returns the other end of a link of the host, if this one is the end that
+// creates the pair. That is always the host's end; of a pair with both ends on the
+// host it is the one with the higher index, since the kernel registers the peer
+// first (veth_newlink in drivers/net/veth.c).
 func (p *peerFinder) of(link rtnl.Link) netstate.Peer {
 	namespace := ""
 	if link.HasPeerNamespace {
@@ -91,8 +104,7 @@ func (p *peerFinder) of(link rtnl.Link) netstate.Peer {
 		if candidate.Index != link.Peer || candidate.Kind != link.Kind {
 			continue
 		}
-		// Of a pair with both ends on the host, the first by name counts as creator.
-		if namespace == "" && candidate.Name < link.Name {
+		if namespace == "" && candidate.Index > link.Index {
 			return netstate.Peer{}
 		}
 		return netstate.Peer{Namespace: namespace, Name: candidate.Name}
@@ -102,10 +114,11 @@ func (p *peerFinder) of(link rtnl.Link) netstate.Peer {
 
 // picture gathers the parts of one namespace.
 type picture struct {
-	namespace string
-	links     map[int]rtnl.Link // by index
-	owners    map[int]string    // by index of the link
-	parts     map[string]*netstate.Part
+	namespace    string
+	addrProtocol bool              // see host
+	links        map[int]rtnl.Link // by index
+	owners       map[int]string    // by index of the link
+	parts        map[string]*netstate.Part
 }
 
 func (p *picture) part(owner string) *netstate.Part {
@@ -126,7 +139,7 @@ func (p *picture) partOf(link int, protocol uint8) *netstate.Part {
 
 func (h *host) observeSpace(ctx context.Context, s *space, peers *peerFinder) ([]netstate.Part, error) {
 	p := &picture{
-		namespace: s.name, links: make(map[int]rtnl.Link),
+		namespace: s.name, addrProtocol: h.addrProtocol, links: make(map[int]rtnl.Link),
 		owners: make(map[int]string), parts: make(map[string]*netstate.Part),
 	}
 	for _, link := range peers.links[s.name] {
@@ -179,6 +192,10 @@ func (p *picture) addTables(ctx context.Context, conn *rtnl.Conn) error {
 			continue
 		}
 		part := p.partOf(a.Link, a.Protocol)
+		if !p.addrProtocol {
+			// Nothing tells whose it is but the link.
+			part = p.part(p.owners[a.Link])
+		}
 		part.Addrs = append(part.Addrs, netstate.Addr{Link: p.links[a.Link].Name, Prefix: a.Prefix})
 	}
 	routes, err := conn.Routes(ctx)
@@ -186,8 +203,8 @@ func (p *picture) addTables(ctx context.Context, conn *rtnl.Conn) error {
 		return err
 	}
 	for _, r := range routes {
-		if r.Protocol == unix.RTPROT_KERNEL {
-			continue
+		if r.Protocol == unix.RTPROT_KERNEL || r.Link == 0 {
+			continue // the latter has several next hops, as none of ours
 		}
 		part := p.partOf(r.Link, r.Protocol)
 		part.Routes = append(part.Routes, netstate.Route{

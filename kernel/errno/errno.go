@@ -10,7 +10,8 @@ import (
 	"github.com/docker/libnetwork/cnm"
 )
 
-// Kind returns the kind of error that a caller can act on.
+// Kind returns the kind of error that a caller can act on; Internal for what is not a
+// system call's.
 func Kind(err error) cnm.Kind {
 	for _, c := range []struct {
 		errno syscall.Errno
@@ -22,6 +23,7 @@ func Kind(err error) cnm.Kind {
 		{syscall.ERANGE, cnm.Invalid},
 		{syscall.ENETUNREACH, cnm.Invalid},
 		{syscall.ENODEV, cnm.NotFound},
+		{syscall.ENOTDIR, cnm.NotFound},
 		{syscall.ESRCH, cnm.NotFound},
 		{syscall.EADDRNOTAVAIL, cnm.NotFound},
 		{syscall.EPERM, cnm.Forbidden},
@@ -33,6 +35,7 @@ func Kind(err error) cnm.Kind {
 		{syscall.EMFILE, cnm.Exhausted},
 		{syscall.ENFILE, cnm.Exhausted},
 		{syscall.ENOMEM, cnm.Exhausted},
+		{syscall.ENOBUFS, cnm.Exhausted},
 	} {
 		if errors.Is(err, c.errno) {
 			return c.kind
@@ -44,14 +47,18 @@ func Kind(err error) cnm.Kind {
 	return cnm.Internal
 }
 
-// Wrap gives err its kind, and says what is missing where permission is.
+// Wrap gives err its kind, and says what is missing where permission is. A nil err
+// stays nil.
 func Wrap(op string, err error) error {
 	if err == nil {
 		return nil
 	}
 	kind := Kind(err)
-	if errors.Is(err, syscall.EPERM) {
+	switch {
+	case errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EACCES):
 		err = fmt.Errorf("%w (this needs root, or the capabilities CAP_NET_ADMIN and CAP_SYS_ADMIN)", err)
+	case errors.Is(err, syscall.EROFS):
+		err = fmt.Errorf("%w (mount it writable)", err)
 	}
 	return cnm.E(op, kind, err)
 }

@@ -16,33 +16,62 @@ import (
 // threadNamespace is the namespace of the thread that opens it.
 const threadNamespace = "/proc/thread-self/ns/net"
 
-// ProcessPath stands for the namespace of this process.
-func ProcessPath() string { return fmt.Sprintf("/proc/%d/ns/net", os.Getpid()) }
+// ProcessPath stands for the namespace of this process, for other processes too: it
+// is the one of its first thread, which never leaves it (see onThread).
+func ProcessPath() string { return processPath(os.Getpid()) }
 
-// Namespace is an open network namespace.
+func processPath(pid int) string { return fmt.Sprintf("/proc/%d/ns/net", pid) }
+
+// Namespace is an open network namespace. It is safe for concurrent use.
 type Namespace struct{ file *os.File }
 
 // Open opens the namespace that the file at path stands for; an empty path means
-// the namespace of this process. A file that is no network namespace is Invalid.
+// the namespace of this process. A missing file is NotFound, one that is no network
+// namespace Invalid.
 func Open(path string) (*Namespace, error) {
 	if path == "" {
-		path = ProcessPath()
+		path = "/proc/self/ns/net"
+	}
+	// Opening a device or a pipe could have effects, or wait: look first.
+	ok, err := onNSFS(path)
+	if err != nil {
+		return nil, errno.Wrap("open namespace", &os.PathError{Op: "statfs", Path: path, Err: err})
+	}
+	if !ok {
+		return nil, notNamespace(path)
 	}
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, errno.Wrap("open namespace", err)
 	}
-	if !isNamespace(file) {
-		err := cnm.E("open namespace", cnm.Invalid, fmt.Errorf("%q is not a network namespace", path))
-		return nil, errors.Join(err, file.Close())
+	// There are other namespaces than of networks.
+	kind, err := unix.IoctlRetInt(int(file.Fd()), unix.NS_GET_NSTYPE)
+	if err != nil || kind != unix.CLONE_NEWNET {
+		return nil, errors.Join(notNamespace(path), file.Close())
 	}
 	return &Namespace{file}, nil
 }
 
-// isNamespace asks for the type of namespace; only files of nsfs know the request.
-func isNamespace(file *os.File) bool {
-	kind, err := unix.IoctlRetInt(int(file.Fd()), unix.NS_GET_NSTYPE)
-	return err == nil && kind == unix.CLONE_NEWNET
+// OpenPID opens the namespace of a process, as numbered in this one's PID namespace.
+// A process that has gone is NotFound.
+func OpenPID(pid int) (*Namespace, error) { return Open(processPath(pid)) }
+
+func notNamespace(path string) error {
+	return cnm.E("open namespace", cnm.Invalid, fmt.Errorf("%q is not a network namespace", path))
+}
+
+// onNSFS reports whether path leads to the kernel's file system of namespaces.
+func onNSFS(path string) (bool, error) {
+	var stat unix.Statfs_t
+	for {
+		err := unix.Statfs(path, &stat)
+		if err == nil {
+			return stat.Type == unix.NSFS_MAGIC, nil
+		}
+		if !errors.Is(err, unix.EINTR) {
+			return false, err
+		}
+	}
 }
 
 // FD returns the descriptor, which stays the Namespace's.
@@ -51,32 +80,49 @@ func (n *Namespace) FD() int { return int(n.file.Fd()) }
 // Close closes the descriptor.
 func (n *Namespace) Close() error { return n.file.Close() }
 
-// Do runs fn on a thread that is in the namespace.
+// Do runs fn on a thread that is in the namespace. To enter one that this process is
+// not in takes CAP_SYS_ADMIN.
 func (n *Namespace) Do(fn func() error) error {
-	return onThread(func() error { return unix.Setns(n.FD(), unix.CLONE_NEWNET) }, fn)
+	return onThread(n.enter, fn)
+}
+
+// enter takes the calling thread into the namespace; moved is false if it is there
+// already, which takes no permission.
+func (n *Namespace) enter() (moved bool, err error) {
+	conn, err := n.file.SyscallConn()
+	if err != nil {
+		return false, err
+	}
+	var enterErr error
+	// Control keeps the descriptor open meanwhile, whoever closes it.
+	err = conn.Control(func(fd uintptr) {
+		var here, there unix.Stat_t
+		if unix.Stat(threadNamespace, &here) == nil && unix.Fstat(int(fd), &there) == nil &&
+			here.Dev == there.Dev && here.Ino == there.Ino {
+			return
+		}
+		enterErr = unix.Setns(int(fd), unix.CLONE_NEWNET)
+		moved = enterErr == nil
+	})
+	return moved, errors.Join(err, enterErr)
 }
 
 // onThread enters a namespace on a thread of its own, runs fn, and goes back. If it
 // cannot go back, the goroutine ends with its thread locked, so that the runtime
 // throws the thread away.
-func onThread(enter, fn func() error) error {
+func onThread(enter func() (moved bool, err error), fn func() error) error {
 	result := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread()
-		home, err := os.Open(threadNamespace)
-		if err != nil {
+		// The first thread's namespace is what others see as that of the process, in
+		// /proc/PID. While this goroutine holds it, another cannot be given it.
+		if unix.Gettid() == unix.Getpid() {
+			result <- onThread(enter, fn)
 			runtime.UnlockOSThread()
-			result <- errno.Wrap("open the thread's namespace", err)
 			return
 		}
-		defer home.Close() //nolint:errcheck // read only
-		if err := enter(); err != nil {
-			runtime.UnlockOSThread()
-			result <- errno.Wrap("enter namespace", err)
-			return
-		}
-		err = fn()
-		if unix.Setns(int(home.Fd()), unix.CLONE_NEWNET) == nil {
+		back, err := visit(enter, fn)
+		if back {
 			runtime.UnlockOSThread()
 		}
 		result <- err
@@ -84,11 +130,27 @@ func onThread(enter, fn func() error) error {
 	return <-result
 }
 
+// visit enters a namespace with the calling thread and runs fn; back is false if the
+// thread is still there.
+func visit(enter func() (moved bool, err error), fn func() error) (back bool, err error) {
+	home, err := os.Open(threadNamespace)
+	if err != nil {
+		return true, errno.Wrap("open the thread's namespace", err)
+	}
+	defer home.Close() //nolint:errcheck // read only
+	moved, err := enter()
+	if err != nil {
+		return true, errno.Wrap("enter namespace", err)
+	}
+	err = fn()
+	return !moved || unix.Setns(int(home.Fd()), unix.CLONE_NEWNET) == nil, err
+}
+
 // Create makes a namespace and pins it at path. Before the thread leaves it, inside
 // runs there; its error undoes the creation. A path in use is Exists.
 func Create(path string, inside func() error) error {
 	return pin(path, func() error {
-		return onThread(func() error { return unix.Unshare(unix.CLONE_NEWNET) }, func() error {
+		return onThread(unshare, func() error {
 			if err := mount(threadNamespace, path); err != nil {
 				return err
 			}
@@ -99,6 +161,11 @@ func Create(path string, inside func() error) error {
 			return err
 		})
 	})
+}
+
+func unshare() (moved bool, err error) {
+	err = unix.Unshare(unix.CLONE_NEWNET)
+	return err == nil, err
 }
 
 // Bind pins the namespace that source stands for at path. A path in use is Exists,
@@ -138,28 +205,36 @@ func mount(source, path string) error {
 	return nil
 }
 
-// Delete unpins what is at path. A missing path is no error.
+// Delete unpins what is at path. A missing path is no error; a file that was not made
+// for pinning is Invalid, and stays.
 func Delete(path string) error {
 	err := unix.Unmount(path, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
 	// EINVAL: a plain file, as after a crash between making the file and mounting.
 	if err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
 		return errno.Wrap(fmt.Sprintf("unpin namespace at %q", path), err)
 	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+	info, err := os.Lstat(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err == nil && (!info.Mode().IsRegular() || info.Size() > 0) {
+		return cnm.E("remove file of namespace", cnm.Invalid, fmt.Errorf("%q is not an empty file, so no namespace was pinned there; remove it by hand", path))
+	}
+	if err := errors.Join(err, os.Remove(path)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return errno.Wrap("remove file of namespace", err)
 	}
 	return nil
 }
 
-// Alive reports whether path is a network namespace.
+// Alive reports whether path is a network namespace. A missing path is not.
 func Alive(path string) (bool, error) {
-	file, err := os.Open(path)
-	if errors.Is(err, os.ErrNotExist) {
+	namespace, err := Open(path)
+	switch {
+	case err == nil:
+		return true, namespace.Close()
+	case errors.Is(err, cnm.NotFound), errors.Is(err, cnm.Invalid):
 		return false, nil
+	default:
+		return false, err
 	}
-	if err != nil {
-		return false, errno.Wrap("open namespace", err)
-	}
-	defer file.Close() //nolint:errcheck // read only
-	return isNamespace(file), nil
 }

@@ -19,6 +19,9 @@ type Namespace struct{}
 // Open returns Unsupported.
 func Open(string) (*Namespace, error) { return nil, errUnsupported }
 
+// OpenPID returns Unsupported.
+func OpenPID(int) (*Namespace, error) { return nil, errUnsupported }
+
 // FD returns -1.
 func (*Namespace) FD() int { return -1 }
 

@@ -75,21 +75,21 @@ func parseAddr(body []byte) (Addr, bool) {
 		return Addr{}, false
 	}
 	header := nl.DeserializeIfAddrmsg(body)
-	attributes, err := nl.ParseRouteAttr(body[unix.SizeofIfAddrmsg:])
+	attributes, err := parseAttributes(body[unix.SizeofIfAddrmsg:])
 	if err != nil {
 		return Addr{}, false
 	}
 	a := Addr{Link: int(header.Index)}
 	var address, local netip.Addr
 	for _, attribute := range attributes {
-		switch attribute.Attr.Type {
+		switch attribute.kind {
 		case unix.IFA_ADDRESS:
-			address, _ = netip.AddrFromSlice(attribute.Value)
+			address, _ = netip.AddrFromSlice(attribute.value)
 		case unix.IFA_LOCAL:
-			local, _ = netip.AddrFromSlice(attribute.Value)
+			local, _ = netip.AddrFromSlice(attribute.value)
 		case ifaProto:
-			if len(attribute.Value) > 0 {
-				a.Protocol = attribute.Value[0]
+			if len(attribute.value) > 0 {
+				a.Protocol = attribute.value[0]
 			}
 		}
 	}
@@ -161,23 +161,23 @@ func parseNeighbor(body []byte) (Neighbor, bool) {
 	if len(body) < unix.SizeofNdMsg {
 		return Neighbor{}, false
 	}
-	attributes, err := nl.ParseRouteAttr(body[unix.SizeofNdMsg:])
+	attributes, err := parseAttributes(body[unix.SizeofNdMsg:])
 	if err != nil || binary.NativeEndian.Uint16(body[8:])&unix.NUD_PERMANENT == 0 {
 		return Neighbor{}, false
 	}
 	n := Neighbor{Link: int(binary.NativeEndian.Uint32(body[4:]))}
 	for _, a := range attributes {
-		switch a.Attr.Type {
+		switch a.kind {
 		case unix.NDA_DST:
-			n.IP, _ = netip.AddrFromSlice(a.Value)
+			n.IP, _ = netip.AddrFromSlice(a.value)
 		case unix.NDA_LLADDR:
-			if len(a.Value) != len(n.MAC) {
+			if len(a.value) != len(n.MAC) {
 				return Neighbor{}, false
 			}
-			copy(n.MAC[:], a.Value)
+			copy(n.MAC[:], a.value)
 		case ndaProtocol:
-			if len(a.Value) > 0 {
-				n.Protocol = a.Value[0]
+			if len(a.value) > 0 {
+				n.Protocol = a.value[0]
 			}
 		}
 	}

@@ -13,14 +13,27 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/docker/libnetwork/cnm"
+	"github.com/docker/libnetwork/kernel/errno"
 )
 
-// receiveSize holds the largest datagram that the kernel sends in a dump, 32 KiB
-// (netlink_dump in net/netlink/af_netlink.c).
-const receiveSize = 64 << 10
+// Sizes of receive buffers, in bytes. None is kept: there is a Conn for each
+// container.
+const (
+	// exchangeSize holds the answer to one request; a link's takes less than 2 KiB.
+	exchangeSize = 8 << 10
+	// dumpSize is the most that the kernel sends at a time in a dump (netlink_dump in
+	// net/netlink/af_netlink.c).
+	dumpSize = 32 << 10
+)
+
+// MaxRequests is how many requests go in one datagram. The answers wait in the
+// socket's receive buffer, by default of 208 KiB, until the last request is carried
+// out; an answer that describes a link is charged up to 5 KiB there, and those that
+// do not fit are lost.
+const MaxRequests = 32
 
 // dumpAttempts bounds how often a dump is begun again because the tables changed
-// meanwhile (NLM_F_DUMP_INTR).
+// meanwhile (NLM_F_DUMP_INTR), or because part of it was lost (ENOBUFS).
 const dumpAttempts = 20
 
 // Request is one rtnetlink request.
@@ -55,7 +68,6 @@ type Conn struct {
 	mu       sync.Mutex // serialises exchanges
 	fd       int
 	sequence uint32
-	buffer   []byte
 	sends    atomic.Uint64
 }
 
@@ -63,15 +75,17 @@ type Conn struct {
 func Dial() (*Conn, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
 	if err != nil {
-		return nil, fmt.Errorf("rtnetlink socket: %w", err)
+		return nil, errno.Wrap("rtnetlink socket", err)
 	}
 	if err := unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-		return nil, errors.Join(fmt.Errorf("rtnetlink socket: bind: %w", err), unix.Close(fd))
+		return nil, errors.Join(errno.Wrap("rtnetlink socket: bind", err), unix.Close(fd))
 	}
-	// Both only improve errors; a kernel without them serves as well.
-	_ = unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_EXT_ACK, 1)
-	_ = unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_CAP_ACK, 1)
-	return &Conn{fd: fd, buffer: make([]byte, receiveSize)}, nil
+	// Two improve errors, and one has dumps filtered by the kernel; a kernel without
+	// them serves as well.
+	for _, option := range []int{unix.NETLINK_EXT_ACK, unix.NETLINK_CAP_ACK, unix.NETLINK_GET_STRICT_CHK} {
+		_ = unix.SetsockoptInt(fd, unix.SOL_NETLINK, option, 1)
+	}
+	return &Conn{fd: fd}, nil
 }
 
 // Close closes the socket.
@@ -89,9 +103,9 @@ func (c *Conn) Close() error {
 // Sends returns how many datagrams have been sent.
 func (c *Conn) Sends() uint64 { return c.sends.Load() }
 
-// Execute sends all requests in one datagram and waits until each is answered. The
-// kernel carries out all of them, also those behind one that it refuses; the first
-// refusal is returned, as a *RequestError.
+// Execute sends the requests, [MaxRequests] to a datagram, and waits until each is
+// answered. The kernel carries out all of them, also those behind one that it
+// refuses; the first refusal is returned, as a *RequestError.
 func (c *Conn) Execute(ctx context.Context, requests ...Request) error {
 	errs, err := c.ExecuteAll(ctx, requests...)
 	if err != nil {
@@ -105,11 +119,25 @@ func (c *Conn) Execute(ctx context.Context, requests ...Request) error {
 	return nil
 }
 
-// ExecuteAll is Execute with the refusal of each request, or nil.
+// ExecuteAll is Execute with the refusal of each request, or nil. The context is
+// looked at before each datagram; one that is sent is always waited for.
 func (c *Conn) ExecuteAll(ctx context.Context, requests ...Request) ([]error, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, cnm.E("", cnm.Timeout, err)
+	errs := make([]error, len(requests))
+	for start := 0; start < len(requests); start += MaxRequests {
+		if err := ctx.Err(); err != nil {
+			return nil, cnm.E("", cnm.Timeout, err)
+		}
+		end := min(start+MaxRequests, len(requests))
+		if err := c.exchange(requests[start:end], start, errs[start:end]); err != nil {
+			return nil, err
+		}
 	}
+	return errs, nil
+}
+
+// exchange sends one datagram and fills errs. Offset is the index of the first
+// request in what the caller sees.
+func (c *Conn) exchange(requests []Request, offset int, errs []error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	first := c.sequence + 1
@@ -121,28 +149,28 @@ func (c *Conn) ExecuteAll(ctx context.Context, requests ...Request) ([]error, er
 		datagram = append(datagram, r.message.Serialize()...)
 	}
 	if err := c.send(datagram); err != nil {
-		return nil, err
+		return err
 	}
-	errs := make([]error, len(requests))
+	buffer := make([]byte, exchangeSize)
 	for open := len(requests); open > 0; {
-		messages, err := c.receive()
+		messages, err := c.receive(buffer)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		for _, m := range messages {
-			index := int(m.header.Seq - first)
-			if index < 0 || index >= len(requests) {
+			index := m.header.Seq - first
+			if index >= uint32(len(requests)) {
 				continue // the rest of an exchange that was broken off
 			}
 			if m.header.Type == unix.NLMSG_ERROR {
-				errs[index] = m.refusal(index)
+				errs[index] = m.refusal(offset + int(index))
 				open--
 			} else if reply := requests[index].reply; reply != nil {
 				reply(m.body)
 			}
 		}
 	}
-	return errs, nil
+	return nil
 }
 
 // Dump sends a request for a whole table and calls each with every entry. If the
@@ -170,8 +198,15 @@ func (c *Conn) dumpOnce(request Request, each func(body []byte)) (interrupted bo
 	if err := c.send(request.message.Serialize()); err != nil {
 		return false, err
 	}
+	buffer := make([]byte, dumpSize)
 	for {
-		messages, err := c.receive()
+		messages, err := c.receive(buffer)
+		if errors.Is(err, unix.ENOBUFS) {
+			// The kernel goes on behind the gap; its end must be read, or it would
+			// refuse to begin another.
+			interrupted = true
+			continue
+		}
 		if err != nil {
 			return false, err
 		}
@@ -182,7 +217,8 @@ func (c *Conn) dumpOnce(request Request, each func(body []byte)) (interrupted bo
 			interrupted = interrupted || m.header.Flags&unix.NLM_F_DUMP_INTR != 0
 			switch m.header.Type {
 			case unix.NLMSG_DONE:
-				return interrupted, nil
+				// Its body is what an NLMSG_ERROR begins with.
+				return interrupted, m.refusal(0)
 			case unix.NLMSG_ERROR:
 				return interrupted, m.refusal(0)
 			default:
@@ -203,7 +239,7 @@ func (c *Conn) send(datagram []byte) error {
 			return nil
 		}
 		if !errors.Is(err, unix.EINTR) {
-			return fmt.Errorf("rtnetlink send: %w", err)
+			return errno.Wrap("rtnetlink send", err)
 		}
 	}
 }
@@ -215,16 +251,19 @@ type message struct {
 	body   []byte
 }
 
-func (c *Conn) receive() ([]message, error) {
+func (c *Conn) receive(buffer []byte) ([]message, error) {
 	for {
-		n, _, err := unix.Recvfrom(c.fd, c.buffer, 0)
-		if errors.Is(err, unix.EINTR) {
-			continue
+		// With MSG_TRUNC the length is that of the datagram, whatever the buffer's.
+		n, _, err := unix.Recvfrom(c.fd, buffer, unix.MSG_TRUNC)
+		switch {
+		case errors.Is(err, unix.EINTR), errors.Is(err, unix.EAGAIN):
+		case err != nil:
+			return nil, errno.Wrap("rtnetlink receive", err)
+		case n > len(buffer):
+			return nil, fmt.Errorf("rtnetlink receive: datagram of %d bytes, where at most %d are expected", n, len(buffer))
+		default:
+			return parseMessages(buffer[:n])
 		}
-		if err != nil {
-			return nil, fmt.Errorf("rtnetlink receive: %w", err)
-		}
-		return parseMessages(c.buffer[:n])
 	}
 }
 
@@ -280,13 +319,13 @@ func (m message) refusal(index int) error {
 	if skip > len(rest) {
 		return refused
 	}
-	attributes, err := nl.ParseRouteAttr(rest[skip:])
+	attributes, err := parseAttributes(rest[skip:])
 	if err != nil {
 		return refused
 	}
 	for _, a := range attributes {
-		if a.Attr.Type == ackTLVMessage {
-			refused.Text = string(bytes.TrimRight(a.Value, "\x00"))
+		if a.kind == ackTLVMessage {
+			refused.Text = string(bytes.TrimRight(a.value, "\x00"))
 		}
 	}
 	return refused

@@ -135,6 +135,24 @@ func DeleteLink(index int) Request {
 	return Request{message: r}
 }
 
+// SetLinkGroup puts a link, by index, into a group.
+func SetLinkGroup(index int, group uint32) Request {
+	r := nl.NewNetlinkRequest(unix.RTM_SETLINK, 0)
+	header := nl.NewIfInfomsg(unix.AF_UNSPEC)
+	header.Index = int32(index)
+	r.AddData(header)
+	r.AddData(nl.NewRtAttr(unix.IFLA_GROUP, nl.Uint32Attr(group)))
+	return Request{message: r}
+}
+
+// DeleteLinkGroup deletes all links of a group at once.
+func DeleteLinkGroup(group uint32) Request {
+	r := nl.NewNetlinkRequest(unix.RTM_DELLINK, 0)
+	r.AddData(nl.NewIfInfomsg(unix.AF_UNSPEC))
+	r.AddData(nl.NewRtAttr(unix.IFLA_GROUP, nl.Uint32Attr(group)))
+	return Request{message: r}
+}
+
 // GetLink reads a link by name into out.
 func GetLink(name string, out *Link) Request {
 	r := nl.NewNetlinkRequest(unix.RTM_GETLINK, 0)
@@ -164,7 +182,7 @@ func parseLink(body []byte) (Link, bool) {
 		return Link{}, false
 	}
 	header := nl.DeserializeIfInfomsg(body)
-	attributes, err := nl.ParseRouteAttr(body[unix.SizeofIfInfomsg:])
+	attributes, err := parseAttributes(body[unix.SizeofIfInfomsg:])
 	if err != nil {
 		return Link{}, false
 	}
@@ -174,13 +192,13 @@ func parseLink(body []byte) (Link, bool) {
 		Loop:  header.Flags&unix.IFF_LOOPBACK != 0,
 	}
 	for _, a := range attributes {
-		l.parseAttribute(a.Attr.Type, a.Value)
+		l.parseAttribute(a.kind, a.value)
 	}
 	return l, true
 }
 
 func (l *Link) parseAttribute(kind uint16, value []byte) {
-	switch kind &^ unix.NLA_F_NESTED {
+	switch kind {
 	case unix.IFLA_IFNAME:
 		l.Name = text(value)
 	case unix.IFLA_IFALIAS:
@@ -198,13 +216,13 @@ func (l *Link) parseAttribute(kind uint16, value []byte) {
 	case unix.IFLA_LINK_NETNSID:
 		l.PeerNamespaceID, l.HasPeerNamespace = int32(number(value)), true
 	case unix.IFLA_LINKINFO:
-		nested, err := nl.ParseRouteAttr(value)
+		nested, err := parseAttributes(value)
 		if err != nil {
 			return
 		}
 		for _, a := range nested {
-			if a.Attr.Type == nl.IFLA_INFO_KIND {
-				l.Kind = text(a.Value)
+			if a.kind == nl.IFLA_INFO_KIND {
+				l.Kind = text(a.value)
 			}
 		}
 	case unix.IFLA_AF_SPEC:
@@ -216,21 +234,21 @@ func (l *Link) parseAttribute(kind uint16, value []byte) {
 
 // addrGenMode returns how the kernel makes IPv6 addresses for the link, or -1.
 func addrGenMode(spec []byte) int {
-	families, err := nl.ParseRouteAttr(spec)
+	families, err := parseAttributes(spec)
 	if err != nil {
 		return -1
 	}
 	for _, family := range families {
-		if family.Attr.Type&^unix.NLA_F_NESTED != unix.AF_INET6 {
+		if family.kind != unix.AF_INET6 {
 			continue
 		}
-		settings, err := nl.ParseRouteAttr(family.Value)
+		settings, err := parseAttributes(family.value)
 		if err != nil {
 			return -1
 		}
 		for _, s := range settings {
-			if s.Attr.Type == inet6AddrGenMode && len(s.Value) > 0 {
-				return int(s.Value[0])
+			if s.kind == inet6AddrGenMode && len(s.value) > 0 {
+				return int(s.value[0])
 			}
 		}
 	}

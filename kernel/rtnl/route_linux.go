@@ -56,9 +56,9 @@ func routeRequest(kind, flags int, route Route) *nl.NetlinkRequest {
 
 func allRoutes() Request {
 	r := nl.NewNetlinkRequest(unix.RTM_GETROUTE, 0)
-	header := nl.NewRtMsg()
-	header.Family = unix.AF_UNSPEC
-	r.AddData(header)
+	// Kernels that check requests strictly return these only; others return all, and
+	// parseRoute chooses again.
+	r.AddData(&nl.RtMsg{RtMsg: unix.RtMsg{Family: unix.AF_UNSPEC, Table: unix.RT_TABLE_MAIN, Type: unix.RTN_UNICAST}})
 	return Request{message: r}
 }
 
@@ -71,7 +71,7 @@ func parseRoute(body []byte) (Route, bool) {
 		return Route{}, false
 	}
 	header := nl.DeserializeRtMsg(body)
-	attributes, err := nl.ParseRouteAttr(body[unix.SizeofRtMsg:])
+	attributes, err := parseAttributes(body[unix.SizeofRtMsg:])
 	if err != nil || header.Type != unix.RTN_UNICAST || header.Flags&unix.RTM_F_CLONED != 0 {
 		return Route{}, false
 	}
@@ -82,17 +82,17 @@ func parseRoute(body []byte) (Route, bool) {
 	}
 	r := Route{Protocol: header.Protocol}
 	for _, a := range attributes {
-		switch a.Attr.Type {
+		switch a.kind {
 		case unix.RTA_DST:
-			destination, _ = netip.AddrFromSlice(a.Value)
+			destination, _ = netip.AddrFromSlice(a.value)
 		case unix.RTA_GATEWAY:
-			r.Gateway, _ = netip.AddrFromSlice(a.Value)
+			r.Gateway, _ = netip.AddrFromSlice(a.value)
 		case unix.RTA_OIF:
-			r.Link = int(number(a.Value))
+			r.Link = int(number(a.value))
 		case unix.RTA_PRIORITY:
-			r.Metric = number(a.Value)
+			r.Metric = number(a.value)
 		case unix.RTA_TABLE:
-			table = number(a.Value)
+			table = number(a.value)
 		}
 	}
 	if header.Family == unix.AF_INET6 && r.Metric == defaultMetric6 {

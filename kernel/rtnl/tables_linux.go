@@ -44,25 +44,36 @@ const (
 	netnsaFD   = 3
 )
 
-// NamespaceID returns the number by which this namespace knows the one of the
-// descriptor; ok is false if it has none.
-func (c *Conn) NamespaceID(ctx context.Context, fd int) (id int32, ok bool, err error) {
-	r := nl.NewNetlinkRequest(unix.RTM_GETNSID, 0)
-	r.AddData(&namespaceHeader{})
-	r.AddData(nl.NewRtAttr(netnsaFD, nl.Uint32Attr(uint32(fd))))
-	id = -1
-	err = c.Execute(ctx, Request{message: r, reply: func(body []byte) {
-		attributes, parseErr := nl.ParseRouteAttr(body[min(4, len(body)):])
-		if parseErr != nil {
-			return
-		}
-		for _, a := range attributes {
-			if a.Attr.Type == netnsaNSID && len(a.Value) >= 4 {
-				id = int32(binary.NativeEndian.Uint32(a.Value))
+// NamespaceIDs returns the numbers by which this namespace knows those of the
+// descriptors; -1 for one that it has no number for.
+func (c *Conn) NamespaceIDs(ctx context.Context, fds ...int) ([]int32, error) {
+	ids := make([]int32, len(fds))
+	requests := make([]Request, len(fds))
+	for i, fd := range fds {
+		ids[i] = -1
+		r := nl.NewNetlinkRequest(unix.RTM_GETNSID, 0)
+		r.AddData(&namespaceHeader{})
+		r.AddData(nl.NewRtAttr(netnsaFD, nl.Uint32Attr(uint32(fd))))
+		requests[i] = Request{message: r, reply: func(body []byte) {
+			if id, ok := parseNamespaceID(body); ok {
+				ids[i] = id
 			}
+		}}
+	}
+	return ids, c.Execute(ctx, requests...)
+}
+
+func parseNamespaceID(body []byte) (id int32, ok bool) {
+	attributes, err := parseAttributes(body[min(namespaceHeader{}.Len(), len(body)):])
+	if err != nil {
+		return 0, false
+	}
+	for _, a := range attributes {
+		if a.kind == netnsaNSID && len(a.value) >= 4 {
+			id, ok = int32(binary.NativeEndian.Uint32(a.value)), true
 		}
-	}})
-	return id, id >= 0, err
+	}
+	return id, ok
 }
 
 // namespaceHeader is struct rtgenmsg, padded.

@@ -1,3 +1,3 @@
-// Package sysctl reads and writes the settings below /proc/sys/net/ipv4 and
-// /proc/sys/net/ipv6 of a network namespace.
+// Package sysctl reads and writes the settings below /proc/sys/net of a network
+// namespace. On systems other than Linux it is empty.
 package sysctl
