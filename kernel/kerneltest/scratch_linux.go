@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -15,7 +14,6 @@ import (
 
 	"github.com/docker/libnetwork/kernel"
 	"github.com/docker/libnetwork/kernel/netns"
-	"github.com/docker/libnetwork/netstate"
 )
 
 // RequireRoot skips a test that the machine does not allow.
@@ -78,26 +76,6 @@ func Snapshot(t testing.TB, host kernel.Host, namespaces ...string) string {
 		t.Fatal(err)
 	}
 	return Picture(parts)
-}
-
-// Picture renders parts, one object a line.
-func Picture(parts []netstate.Part) string {
-	var b strings.Builder
-	for _, p := range parts {
-		for _, l := range p.Links {
-			fmt.Fprintf(&b, "%q %q %s\n", p.Namespace, p.Owner, l)
-		}
-		for _, a := range p.Addrs {
-			fmt.Fprintf(&b, "%q %q %s\n", p.Namespace, p.Owner, a)
-		}
-		for _, r := range p.Routes {
-			fmt.Fprintf(&b, "%q %q %s\n", p.Namespace, p.Owner, r)
-		}
-		for _, n := range p.Neighbors {
-			fmt.Fprintf(&b, "%q %q %s\n", p.Namespace, p.Owner, n)
-		}
-	}
-	return b.String()
 }
 
 // Ping is PingWithin two seconds, which is enough for whoever is to answer.
