@@ -195,7 +195,9 @@ func writeResolvConf(rec *cnm.Sandbox, ipv6 bool) error {
 			servers = append(servers, server)
 		}
 	}
-	file.Override(servers, rec.DNSSearch, rec.DNSOptions)
+	if err := file.Override(servers, rec.DNSSearch, rec.DNSOptions); err != nil {
+		return err
+	}
 	if !rec.Host && len(servers) == 0 {
 		file.DropLoopback()
 		if !ipv6 {

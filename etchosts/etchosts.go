@@ -1,32 +1,41 @@
-// Package etchosts edits a container's hosts file (hosts(5)). Lines of ours stand
-// between two marks; the second one names them by hash, so that a line which the
-// user has changed is known to be the user's, and is kept, wherever it stands.
+// Package etchosts makes and edits the hosts file of a container (hosts(5)).
+//
+// The file has two authors. Lines of ours stand in a block:
+//
+//	# libnetwork: begin: these lines follow the container's networks; what you change stays
+//	172.17.0.2	web.example web
+//	# libnetwork: end 5f1c09aa
+//
+// Everything else is the user's. The end mark holds a hash of each line that we wrote,
+// and that settles what is whose:
+//
+//   - A line in the block without a hash was written or changed by the user. It is
+//     kept, and moves in front of the block.
+//   - A hash without its line stands for a line of ours that the user changed or
+//     removed. It is not written again as long as it is asked for unchanged.
+//   - What a line of the user says already is not said again.
+//   - Without both marks there is no block: all lines are the user's.
+//
+// There is a hash for each line and not one for the block, because a user who edits
+// one line should not stop the others from following the networks.
 package etchosts
 
 import (
-	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
-	"errors"
-	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
 
-	"github.com/docker/libnetwork/cnm"
+	"github.com/docker/libnetwork/internal/atomicfile"
 )
 
-// Entry is a line of ours.
+// Entry is a line of ours. Whoever wants it - the container, its configuration,
+// another container - makes no difference to the file, so it is not said here.
 type Entry struct {
+	// IP has no zone: resolvers do not agree on what one means in this file.
 	IP netip.Addr
 	// Names are the host's names, the canonical one first; at least one.
 	Names []string
 }
-
-const (
-	beginMark = "# libnetwork: the lines from here follow the networks of the container"
-	endMark   = "# libnetwork: end"
-)
 
 // The lines that a file without an origin starts with. The IPv6 ones are those of
 // RFC 4291 section 2.7.1 under the names that Debian uses.
@@ -41,105 +50,97 @@ const (
 
 // Build returns the content of a new file: the origin, or default lines if it is
 // nil, and then the entries. IPv6 asks for the IPv6 ones among the default lines.
+// All lines of the origin are the user's, even those that are ours in the file it
+// was copied from. The error is that of Update.
 func Build(origin []byte, entries []Entry, ipv6 bool) ([]byte, error) {
+	text := string(origin)
 	if origin == nil {
-		origin = []byte(defaultIPv4)
+		text = defaultIPv4
 		if ipv6 {
-			origin = append(origin, defaultIPv6...)
+			text += defaultIPv6
 		}
 	}
-	return Update(origin, entries)
+	return update(file{before: withoutMarks(splitLines(text))}, entries)
 }
 
 // Update returns the content with the entries in place of those that were there
-// before. The user's lines stay as they are, in their order. A name or address that
-// would not come back as it went in is Invalid.
+// before; entries that occur twice are written once. The user's lines stay as they
+// are, in their order. The same entries a second time change nothing. A name or
+// address that does not fit is Invalid.
 func Update(content []byte, entries []Entry) ([]byte, error) {
-	var ours []string
-	for _, e := range entries {
-		line, err := e.line()
+	return update(parse(string(content)), entries)
+}
+
+func update(f file, entries []Entry) ([]byte, error) {
+	wanted, err := linesOf(entries)
+	if err != nil {
+		return nil, err
+	}
+	said := spoken(f.before, f.after)
+	for _, line := range f.keepHashes(wanted) {
+		if !said.covers(line) {
+			f.ours = append(f.ours, line)
+		}
+	}
+	return []byte(f.String()), nil
+}
+
+// linesOf returns the lines of the entries, each once.
+func linesOf(entries []Entry) ([]string, error) {
+	var lines []string
+	known := map[string]bool{}
+	for _, entry := range entries {
+		line, err := entry.line()
 		if err != nil {
 			return nil, err
 		}
-		if !slices.Contains(ours, line) {
-			ours = append(ours, line)
+		if !known[line] {
+			known[line] = true
+			lines = append(lines, line)
 		}
 	}
-	var out bytes.Buffer
-	for _, line := range usersLines(content) {
-		out.WriteString(line + "\n")
-	}
-	if len(ours) == 0 {
-		return out.Bytes(), nil
-	}
-	out.WriteString(beginMark + "\n")
-	end := endMark
-	for _, line := range ours {
-		out.WriteString(line + "\n")
-		end += " " + hash(line)
-	}
-	out.WriteString(end + "\n")
-	return out.Bytes(), nil
+	return lines, nil
 }
 
-func (e Entry) line() (string, error) {
-	if !e.IP.IsValid() || e.IP.Zone() != "" {
-		return "", cnm.E("hosts file", cnm.Invalid, fmt.Errorf("entry of %q: has no address that a hosts file can hold", e.Names))
-	}
-	if len(e.Names) == 0 {
-		return "", cnm.E("hosts file", cnm.Invalid, fmt.Errorf("entry of %s: has no name", e.IP))
-	}
-	for _, name := range e.Names {
-		if err := CheckName(name); err != nil {
-			return "", err
-		}
-	}
-	return e.IP.String() + "\t" + strings.Join(e.Names, " "), nil
+// WriteFile writes the content of a hosts file, in place if the file exists: it may be
+// mounted into a container. A new one gets mode 0644. The kinds of errors are
+// Forbidden, Exhausted, Invalid (the path) and Internal.
+func WriteFile(path string, content []byte) error {
+	return atomicfile.Write(path, content, 0o644)
 }
 
-// CheckName refuses what cannot be one name on a line, with kind Invalid.
-func CheckName(name string) error {
-	if name == "" {
-		return cnm.E("hosts file", cnm.Invalid, errors.New("name: is empty"))
-	}
-	for _, r := range name {
-		if r <= ' ' || r == '#' || r == 0x7f {
-			return cnm.E("hosts file", cnm.Invalid, fmt.Errorf("name %q: must not hold blanks, control characters or '#'", name))
+// statements are what lines say: which names an address has.
+type statements map[netip.Addr]map[string]bool
+
+func spoken(groups ...[]string) statements {
+	s := statements{}
+	for _, line := range slices.Concat(groups...) {
+		address, names := split(line)
+		if s[address] == nil {
+			s[address] = map[string]bool{}
+		}
+		for _, name := range names {
+			s[address][name] = true
 		}
 	}
-	return nil
+	return s
 }
 
-// usersLines returns all lines but ours.
-func usersLines(content []byte) []string {
-	text := strings.TrimSuffix(string(content), "\n")
-	if text == "" {
-		return nil
-	}
-	lines := strings.Split(text, "\n")
-	var out []string
-	for i := 0; i < len(lines); i++ {
-		if lines[i] != beginMark {
-			out = append(out, lines[i])
-			continue
-		}
-		length := slices.IndexFunc(lines[i:], func(line string) bool { return strings.HasPrefix(line, endMark) })
-		if length < 0 {
-			continue // the user took the end mark away: the rest is the user's
-		}
-		hashes := strings.Fields(strings.TrimPrefix(lines[i+length], endMark))
-		for _, line := range lines[i+1 : i+length] {
-			if line != beginMark && !slices.Contains(hashes, hash(line)) {
-				out = append(out, line)
-			}
-		}
-		i += length
-	}
-	return out
+func (s statements) covers(line string) bool {
+	address, names := split(line)
+	return !slices.ContainsFunc(names, func(name string) bool { return !s[address][name] })
 }
 
-// hash needs only to tell an edited line from the one that was written.
-func hash(line string) string {
-	sum := sha256.Sum256([]byte(line))
-	return hex.EncodeToString(sum[:4])
+// split takes a line apart as resolvers do. A line that says nothing has no names.
+func split(line string) (netip.Addr, []string) {
+	line, _, _ = strings.Cut(line, "#")
+	fields := strings.Fields(line)
+	if len(fields) < 2 {
+		return netip.Addr{}, nil
+	}
+	address, err := netip.ParseAddr(fields[0])
+	if err != nil {
+		return netip.Addr{}, nil
+	}
+	return address, fields[1:]
 }

@@ -2,9 +2,13 @@ package kernel_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"path/filepath"
+	"runtime"
+	"slices"
+	"sync/atomic"
 	"testing"
 
 	"github.com/docker/libnetwork/kernel"
@@ -115,6 +119,47 @@ func BenchmarkDetach(b *testing.B) {
 		b.StartTimer()
 		apply(b, host, parts, nil)
 		check(b, host.Namespaces().Delete(context.Background(), path))
+	}
+}
+
+// BenchmarkParallel has eight goroutines attach and detach containers.
+func BenchmarkParallel(b *testing.B) {
+	host := kerneltest.NewHost(b)
+	apply(b, host, nil, networkPart())
+	folder := b.TempDir()
+	var next atomic.Int64
+	b.SetParallelism((8 + runtime.GOMAXPROCS(0) - 1) / runtime.GOMAXPROCS(0))
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			i := int(next.Add(1))
+			path := filepath.Join(folder, fmt.Sprint(i))
+			parts := benchParts(i, path)
+			if err := errors.Join(
+				host.Namespaces().Create(context.Background(), path),
+				host.Apply(context.Background(), netstate.Diff(nil, parts)),
+				host.Apply(context.Background(), netstate.Diff(parts, nil)),
+				host.Namespaces().Delete(context.Background(), path),
+			); err != nil {
+				b.Error(err)
+			}
+		}
+	})
+}
+
+// BenchmarkObserve looks at a host with a hundred containers.
+func BenchmarkObserve(b *testing.B) {
+	host := kerneltest.NewHost(b)
+	var parts []netstate.Part
+	namespaces := []string{""}
+	for i := range 100 {
+		namespaces = append(namespaces, newNamespace(b, host))
+		parts = append(parts, benchParts(i, namespaces[i+1])...)
+	}
+	apply(b, host, nil, slices.Concat(networkPart(), parts))
+	for b.Loop() {
+		if _, err := host.Observe(b.Context(), namespaces...); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 

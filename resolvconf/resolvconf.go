@@ -1,96 +1,113 @@
-// Package resolvconf reads, changes and writes resolv.conf(5).
+// Package resolvconf reads, changes and writes the resolv.conf of a container
+// (resolv.conf(5)).
+//
+// A File is read from the host's file or another origin, goes through a few changes,
+// each of which leaves a note, and is rendered:
+//
+//	file := resolvconf.Parse(origin)
+//	file.DropLoopback()
+//	content := file.Render("/etc/resolv.conf")
+//
+// The text tells its reader where it came from and what was changed. If no server is
+// left it says so, and none is made up: a public server would get the container's
+// questions without anybody having decided that.
+//
+// A resolv.conf has no place where two authors could write side by side, as libc takes
+// the last search line for all. So a file that its user has changed, which Modified
+// finds out by a hash in the last line, is the user's from then on.
 package resolvconf
 
 import (
-	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
+	"unicode"
+
+	"github.com/docker/libnetwork/cnm"
 )
 
-// File is the content of a resolv.conf. The zero File is empty.
+// File is the content of a resolv.conf. The zero File is empty. A copy shares lists
+// with the original, but the methods never change a list that is shared.
 type File struct {
-	// Servers are the name servers, the first asked first. libc uses three at most.
+	// Servers are the name servers, the first asked first. A link-local one has a
+	// zone, the interface behind which it is. libc uses the first three.
 	Servers []netip.Addr
 	// Search are the domains that short names are tried in.
 	Search []string
-	// Options are those of the options line, as "ndots:1".
+	// Options are words of the options line, as "ndots:1".
 	Options []string
-	// Others are lines that this package does not interpret.
-	Others []string
 
-	notes []string // what was changed, for the reader of the file
+	others []string // comments and what this package does not interpret, verbatim
+	notes  []string // what was changed, for the reader of the file
+	given  bool     // the servers are meant for this container, not for its host
 }
 
-// Parse reads a file. It never fails: what cannot be read is left out, and a note
-// says so. As in libc, the last of several search or domain lines counts.
-func Parse(content []byte) File {
-	var f File
-	for line := range strings.SplitSeq(string(content), "\n") {
-		fields := strings.Fields(line)
-		if len(fields) == 0 || strings.HasPrefix(fields[0], "#") || strings.HasPrefix(fields[0], ";") {
-			continue
-		}
-		switch keyword, values := fields[0], fields[1:]; keyword {
-		case "nameserver":
-			f.addServer(values)
-		case "search", "domain":
-			f.Search = slices.Clone(values)
-		case "options":
-			f.Options = append(f.Options, values...)
-		default:
-			f.Others = append(f.Others, strings.Join(fields, " "))
-		}
+// Override replaces what is given for this container: each list that is not empty
+// takes the place of the file's. The one search domain "." stands for none. Elements
+// may hold several words. If one cannot be written, because it has a line break or
+// another control character, the error is Invalid and nothing is changed.
+func (f *File) Override(servers []netip.Addr, search, options []string) error {
+	const op = "override resolv.conf"
+	if i := slices.IndexFunc(servers, func(a netip.Addr) bool { return !writable(a) }); i >= 0 {
+		return cnm.E(op, cnm.Invalid, fmt.Errorf("name server %q: is not an address: give one", servers[i]))
 	}
-	return f
-}
-
-func (f *File) addServer(values []string) {
-	if len(values) == 0 {
-		return
-	}
-	address, err := netip.ParseAddr(values[0])
+	searchWords, err := words(search)
 	if err != nil {
-		f.note("left out %q: not an address", values[0])
-		return
+		return cnm.E(op, cnm.Invalid, fmt.Errorf("search domain %w", err))
 	}
-	f.Servers = append(f.Servers, address)
-}
-
-func (f *File) note(format string, args ...any) {
-	f.notes = append(f.notes, fmt.Sprintf(format, args...))
-}
-
-// Override replaces what is given: each list that is not empty takes the place of
-// the file's. The one search domain "." stands for none.
-func (f *File) Override(servers []netip.Addr, search, options []string) {
+	optionWords, err := words(options)
+	if err != nil {
+		return cnm.E(op, cnm.Invalid, fmt.Errorf("option %w", err))
+	}
 	if len(servers) > 0 {
-		f.Servers = slices.Clone(servers)
+		f.Servers, f.given = slices.Clone(servers), true
 		f.note("name servers are those that the container was given")
 	}
-	if len(search) > 0 {
-		if f.Search = slices.Clone(search); len(search) == 1 && search[0] == "." {
-			f.Search = nil
-		}
+	switch {
+	case len(searchWords) == 1 && searchWords[0] == ".":
+		f.Search = nil
+		f.note("search domains are left out, as the container was given \".\"")
+	case len(searchWords) > 0:
+		f.Search = searchWords
 		f.note("search domains are those that the container was given")
 	}
-	if len(options) > 0 {
-		f.Options = slices.Clone(options)
+	if len(optionWords) > 0 {
+		f.Options = optionWords
 		f.note("options are those that the container was given")
+	}
+	return nil
+}
+
+// words splits elements at blanks.
+func words(elements []string) ([]string, error) {
+	var out []string
+	for _, element := range elements {
+		if strings.ContainsFunc(element, unicode.IsControl) {
+			return nil, fmt.Errorf("%q: holds a control character: leave it out", element)
+		}
+		for _, word := range strings.Fields(element) {
+			if startsComment(word) {
+				return nil, fmt.Errorf("%q: holds a comment: leave it out", element)
+			}
+			out = append(out, word)
+		}
+	}
+	return out, nil
+}
+
+// DropLoopback leaves out servers on the loopback, for containers with a network
+// namespace of their own: what the host's file means is the host's loopback, and theirs
+// is another. Servers that were given for this container stay.
+func (f *File) DropLoopback() {
+	if !f.given {
+		f.drop("on the host's loopback, which the container cannot reach", netip.Addr.IsLoopback)
 	}
 }
 
-// DropLoopback leaves out servers on the loopback: a container's is its own.
-func (f *File) DropLoopback() {
-	f.drop("on the host's loopback, which the container cannot reach", netip.Addr.IsLoopback)
-}
-
-// DropIPv6 leaves out IPv6 servers, for containers without IPv6.
+// DropIPv6 leaves out IPv6 servers, for containers where IPv6 does not work.
 func (f *File) DropIPv6() {
-	f.drop("IPv6, which the container does not have", netip.Addr.Is6)
+	f.drop("IPv6, which does not work in the container", netip.Addr.Is6)
 }
 
 func (f *File) drop(why string, match func(netip.Addr) bool) {
@@ -105,51 +122,8 @@ func (f *File) drop(why string, match func(netip.Addr) bool) {
 	f.Servers = kept
 }
 
-const (
-	header   = "# Written by libnetwork from "
-	hashMark = "# libnetwork: "
-)
-
-// Render returns the text of the file, with comments that say where it came from and
-// what was changed, and with a hash for Modified.
-func (f *File) Render(source string) []byte {
-	var b bytes.Buffer
-	b.WriteString(header + oneLine(source) + ".\n")
-	for _, note := range f.notes {
-		b.WriteString("# " + oneLine(note) + "\n")
-	}
-	if len(f.Servers) == 0 {
-		b.WriteString("# There is no name server: only names of the hosts file resolve.\n")
-	}
-	for _, server := range f.Servers {
-		b.WriteString("nameserver " + server.String() + "\n")
-	}
-	if len(f.Search) > 0 {
-		b.WriteString("search " + strings.Join(f.Search, " ") + "\n")
-	}
-	if len(f.Options) > 0 {
-		b.WriteString("options " + strings.Join(f.Options, " ") + "\n")
-	}
-	for _, other := range f.Others {
-		b.WriteString(other + "\n")
-	}
-	b.WriteString(hashMark + hash(b.Bytes()) + "\n")
-	return b.Bytes()
+func (f *File) note(format string, args ...any) {
+	f.notes = append(slices.Clip(f.notes), oneLine(fmt.Sprintf(format, args...)))
 }
 
 func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
-
-// Modified reports whether the content is not as Render returned it: the user has
-// changed the file, and wants it to stay so.
-func Modified(content []byte) bool {
-	i := bytes.LastIndex(content, []byte(hashMark))
-	if i < 0 {
-		return true
-	}
-	return string(content[i:]) != hashMark+hash(content[:i])+"\n"
-}
-
-func hash(content []byte) string {
-	sum := sha256.Sum256(content)
-	return hex.EncodeToString(sum[:8])
-}

@@ -66,7 +66,7 @@ func work(m *IPAM, shared string, times int, serial bool) (held []netip.Prefix, 
 		// The pool is this worker's own, so its first address is too.
 		own, err := m.RequestAddress(ctx, cnm.AddressRequest{PoolID: pool.ID})
 		if err != nil || own.Prefix.Addr() != pool.Prefix.Addr().Next() {
-			return nil, nil, fmt.Errorf("first address of %q is %v: %v", pool.ID, own.Prefix, err)
+			return nil, nil, fmt.Errorf("first address of %q is %v: %w", pool.ID, own.Prefix, err)
 		}
 		if _, err := m.Status(pool.ID); err != nil {
 			return nil, nil, err
