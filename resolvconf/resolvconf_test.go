@@ -222,9 +222,8 @@ func TestCopyIsIndependent(t *testing.T) {
 	before := original.Render("x")
 	one, two := original, original
 	one.DropLoopback()
-	one.Internal(listener, 0)
-	two.DropIPv6()
 	two.Internal(listener, 3)
+	one.Internal(listener, 0)
 	if after := original.Render("x"); !bytes.Equal(before, after) {
 		t.Errorf("the original became:\n%s", after)
 	}

@@ -70,7 +70,7 @@ func TestExistingFileKeepsItsInode(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer mounted.Close()
+			defer mounted.Close() //nolint:errcheck // read only
 
 			writeFile(t, path, content)
 			after, err := os.Stat(path)
