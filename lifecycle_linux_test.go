@@ -337,6 +337,9 @@ func TestRefusals(t *testing.T) {
 		{"join nothing", func() error { return ep.Join(nil) }, cnm.Invalid, "sandbox"},
 		{"second sandbox", func() error { _, err := c.NewSandbox("a"); return err }, cnm.Exists, "already"},
 		{"bad name server", func() error { _, err := c.NewSandbox("x", libnetwork.OptionDNS("dns")); return err }, cnm.Invalid, `"dns"`},
+		{"bad host name", func() error { _, err := c.NewSandbox("x", libnetwork.OptionHostname("a b")); return err }, cnm.Invalid, `"a b"`},
+		{"bad extra host", func() error { _, err := c.NewSandbox("x", libnetwork.OptionExtraHost("h", "1.2.3")); return err }, cnm.Invalid, `"1.2.3"`},
+		{"bad search domain", func() error { _, err := c.NewSandbox("x", libnetwork.OptionDNSSearch("a\nb")); return err }, cnm.Invalid, "line breaks"},
 		{"userland proxy", func() error {
 			_, err := libnetwork.New(config.OptionDataDir(t.TempDir()), config.OptionHostNamespace(s.host),
 				config.OptionDriverConfig("bridge", map[string]interface{}{netlabel.GenericData: options.Generic{"EnableUserlandProxy": true}}))

@@ -1,11 +1,15 @@
 package libnetwork
 
 import (
+	"cmp"
+	"fmt"
 	"maps"
 	"net/netip"
 	"strings"
+	"unicode"
 
 	"github.com/docker/libnetwork/cnm"
+	"github.com/docker/libnetwork/etchosts"
 	"github.com/docker/libnetwork/types"
 )
 
@@ -22,12 +26,28 @@ func (sb *sandboxSpec) fail(err error) { sb.errs = append(sb.errs, err) }
 
 // OptionHostname sets the container's host name.
 func OptionHostname(name string) SandboxOption {
-	return func(sb *sandboxSpec) { sb.record.Hostname = name }
+	return func(sb *sandboxSpec) {
+		sb.checkName("host name", name)
+		sb.record.Hostname = name
+	}
+}
+
+// checkName refuses what would break the hosts file; an empty name is none.
+func (sb *sandboxSpec) checkName(what, name string) {
+	if name == "" {
+		return
+	}
+	if err := etchosts.CheckName(name); err != nil {
+		sb.fail(fmt.Errorf("%s: %w", what, err))
+	}
 }
 
 // OptionDomainname sets the container's domain name.
 func OptionDomainname(name string) SandboxOption {
-	return func(sb *sandboxSpec) { sb.record.Domainname = name }
+	return func(sb *sandboxSpec) {
+		sb.checkName("domain name", name)
+		sb.record.Domainname = name
+	}
 }
 
 // OptionHostsPath says where the sandbox's hosts file is to be; without it the
@@ -55,18 +75,16 @@ func OptionExtraHost(name string, IP string) SandboxOption {
 // whenever this sandbox's addresses change. An empty ip means this sandbox's own.
 func OptionParentUpdate(cid string, name, ip string) SandboxOption {
 	return func(sb *sandboxSpec) {
-		if ip != "" {
-			if err := checkHost(name, ip); err != nil {
-				sb.fail(err)
-			}
+		if err := checkHost(name, cmp.Or(ip, "0.0.0.0")); err != nil {
+			sb.fail(err)
 		}
 		sb.record.ParentUpdates = append(sb.record.ParentUpdates, cnm.ParentUpdate{ContainerID: cid, Name: name, IP: ip})
 	}
 }
 
 func checkHost(name, ip string) error {
-	if name == "" || strings.ContainsAny(name, " \t\r\n#") {
-		return invalid("host name %q: must not be empty or hold blanks or '#'", name)
+	if err := etchosts.CheckName(name); err != nil {
+		return err
 	}
 	if _, err := netip.ParseAddr(ip); err != nil {
 		return invalid("host %q: %q is not an IP address", name, ip)
@@ -98,12 +116,25 @@ func OptionDNS(dns string) SandboxOption {
 
 // OptionDNSSearch adds a search domain; the first one given replaces the host's.
 func OptionDNSSearch(search string) SandboxOption {
-	return func(sb *sandboxSpec) { sb.record.DNSSearch = append(sb.record.DNSSearch, search) }
+	return func(sb *sandboxSpec) {
+		sb.checkLine("search domain", search)
+		sb.record.DNSSearch = append(sb.record.DNSSearch, search)
+	}
 }
 
 // OptionDNSOptions adds a resolver option; the first one given replaces the host's.
 func OptionDNSOptions(options string) SandboxOption {
-	return func(sb *sandboxSpec) { sb.record.DNSOptions = append(sb.record.DNSOptions, options) }
+	return func(sb *sandboxSpec) {
+		sb.checkLine("resolver option", options)
+		sb.record.DNSOptions = append(sb.record.DNSOptions, options)
+	}
+}
+
+// checkLine refuses what would not stay on its line of resolv.conf.
+func (sb *sandboxSpec) checkLine(what, text string) {
+	if strings.ContainsFunc(text, unicode.IsControl) {
+		sb.fail(invalid("%s %q: must not hold line breaks or other control characters", what, text))
+	}
 }
 
 // OptionUseDefaultSandbox makes the sandbox the host's own namespace.

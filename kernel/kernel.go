@@ -17,7 +17,8 @@ import (
 // for concurrent use; changes to different namespaces run in parallel.
 type Host interface {
 	// Apply carries out the changes in order and stops at the first that fails,
-	// with an error that names it. Every verb is idempotent in the way that
+	// with an error that names it; of those behind it that share its namespace some
+	// may have been carried out too. Every verb is idempotent in the way that
 	// netstate.Verb documents, so the caller may apply the same list again, or a
 	// list that takes it back. When Apply returns, deleted links are out of sight,
 	// though the kernel may still be freeing them.

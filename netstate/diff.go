@@ -203,7 +203,7 @@ func (d *differ) completeAll() {
 		for _, key := range d.to.neighbors.keys {
 			row := d.to.neighbors.rows[key]
 			have, ok := d.from.neighbors.get(key)
-			if row.namespace == namespace && (!ok || have.object != row.object || d.lost(key.link)) {
+			if row.namespace == namespace && (!ok || have.object != row.object || d.lost(key.link) || d.macChanged(key.link)) {
 				d.emit(row.change(Add))
 			}
 		}
@@ -213,6 +213,14 @@ func (d *differ) completeAll() {
 
 // lost reports whether what was on the link before is no longer there.
 func (d *differ) lost(link linkKey) bool { return d.gone[link] || d.fresh[link] }
+
+// macChanged reports whether the link gets another MAC address, with which the kernel
+// forgets its neighbours.
+func (d *differ) macChanged(link linkKey) bool {
+	have, ok := d.from.links.get(link)
+	want, wished := d.to.links.get(link)
+	return ok && wished && !want.object.MAC.IsZero() && want.object.MAC != have.object.MAC
+}
 
 func (d *differ) updateLinks(namespace string) {
 	for _, key := range d.to.links.keys {
