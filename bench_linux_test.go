@@ -146,6 +146,12 @@ func BenchmarkDetach(b *testing.B) {
 // BenchmarkFloor is the same work for the kernel in as few datagrams as it can be
 // told in, without records: a namespace, a pair into it, addresses and routes.
 func BenchmarkFloor(b *testing.B) {
+	for _, present := range []int{1, 100, 1000} {
+		b.Run(fmt.Sprintf("present=%d", present), func(b *testing.B) { benchFloor(b, present) })
+	}
+}
+
+func benchFloor(b *testing.B, present int) {
 	host := kerneltest.NewNamespace(b)
 	var conn *rtnl.Conn
 	ok(b, kerneltest.Do(host, func() (err error) {
@@ -153,23 +159,36 @@ func BenchmarkFloor(b *testing.B) {
 		return err
 	}))
 	defer conn.Close() //nolint:errcheck // the benchmark is over
-	ok(b, conn.Execute(b.Context(), rtnl.NewBridge("br0", rtnl.Attributes{}), rtnl.SetLink("br0", rtnl.Attributes{Up: true})))
-	var bridge rtnl.Link
-	ok(b, conn.Execute(b.Context(), rtnl.GetLink("br0", &bridge)))
-	ok(b, conn.Execute(b.Context(), rtnl.AddAddr(bridge.Index, netip.MustParsePrefix("172.30.0.1/16"))))
+	var bridges []int
+	for i := range present/500 + 1 {
+		name := fmt.Sprint("br", i)
+		ok(b, conn.Execute(b.Context(), rtnl.NewBridge(name, rtnl.Attributes{}), rtnl.SetLink(name, rtnl.Attributes{Up: true})))
+		var bridge rtnl.Link
+		ok(b, conn.Execute(b.Context(), rtnl.GetLink(name, &bridge)))
+		ok(b, conn.Execute(b.Context(), rtnl.AddAddr(bridge.Index, netip.PrefixFrom(netip.AddrFrom4([4]byte{172, byte(30 + i), 0, 1}), 16))))
+		bridges = append(bridges, bridge.Index)
+	}
 	folder := runFolder(b)
-	i := 0
+	attach := func(i int) (path string) {
+		path = filepath.Join(folder, fmt.Sprint(i))
+		floorAttach(b, conn, bridges[i%len(bridges)], 30+i%len(bridges), path, i)
+		return path
+	}
+	for i := range present {
+		path := attach(i)
+		defer func() { ok(b, netns.Delete(path)) }()
+	}
+	i := present
 	for b.Loop() {
 		i++
-		path := filepath.Join(folder, fmt.Sprint(i))
-		floorAttach(b, conn, bridge.Index, path, i)
+		path := attach(i)
 		b.StopTimer()
 		ok(b, netns.Delete(path))
 		b.StartTimer()
 	}
 }
 
-func floorAttach(b *testing.B, conn *rtnl.Conn, bridge int, path string, i int) {
+func floorAttach(b *testing.B, conn *rtnl.Conn, bridge, subnet int, path string, i int) {
 	ctx := b.Context()
 	var inside *rtnl.Conn
 	ok(b, netns.Create(path, func() (err error) {
@@ -182,16 +201,19 @@ func floorAttach(b *testing.B, conn *rtnl.Conn, bridge int, path string, i int) 
 	name := fmt.Sprintf("v%d", i)
 	mac := net.HardwareAddr{2, 0, byte(i >> 24), byte(i >> 16), byte(i >> 8), byte(i)}
 	var link rtnl.Link
+	yes := true
 	ok(b, conn.Execute(ctx,
 		rtnl.NewVeth(name, rtnl.Attributes{Master: &bridge}, "eth0", namespace.FD()),
+		rtnl.SetLink(name, rtnl.Attributes{NoIPv6: &yes}),
 		rtnl.SetLink(name, rtnl.Attributes{Up: true})))
 	ok(b, inside.Execute(ctx,
-		rtnl.SetLink("eth0", rtnl.Attributes{MAC: mac, Up: true}),
+		rtnl.SetLink("eth0", rtnl.Attributes{MAC: mac, NoIPv6: &yes}),
+		rtnl.SetLink("eth0", rtnl.Attributes{Up: true}),
 		rtnl.SetLink("lo", rtnl.Attributes{Up: true}),
 		rtnl.GetLink("eth0", &link)))
 	ok(b, inside.Execute(ctx,
-		rtnl.AddAddr(link.Index, netip.PrefixFrom(netip.AddrFrom4([4]byte{172, 30, byte(i >> 8), byte(i%250 + 2)}), 16)),
+		rtnl.AddAddr(link.Index, netip.PrefixFrom(netip.AddrFrom4([4]byte{172, byte(subnet), byte(i >> 8), byte(i%250 + 2)}), 16)),
 		rtnl.AddRoute(rtnl.Route{
-			Destination: netip.MustParsePrefix("0.0.0.0/0"), Gateway: netip.MustParseAddr("172.30.0.1"), Link: link.Index,
+			Destination: netip.MustParsePrefix("0.0.0.0/0"), Gateway: netip.AddrFrom4([4]byte{172, byte(subnet), 0, 1}), Link: link.Index,
 		})))
 }
