@@ -345,6 +345,17 @@ func TestRefusals(t *testing.T) {
 				config.OptionDriverConfig("bridge", map[string]interface{}{netlabel.GenericData: options.Generic{"EnableUserlandProxy": true}}))
 			return err
 		}, cnm.Unsupported, "firewall"},
+		{"global store", func() error {
+			_, err := libnetwork.New(config.OptionDataDir(t.TempDir()), config.OptionHostNamespace(s.host),
+				config.OptionKVProvider("consul"), config.OptionKVProviderURL("192.0.2.1:8500"))
+			return err
+		}, cnm.Unsupported, "consul"},
+		{"discovery", func() error {
+			_, err := libnetwork.New(config.OptionDataDir(t.TempDir()), config.OptionHostNamespace(s.host),
+				func(c *config.Config) { c.Cluster.Discovery = "consul://192.0.2.1:8500/x" })
+			return err
+		}, cnm.Unsupported, "clusters"},
+		{"key of another process", func() error { return libnetwork.SetExternalKey("c", "a", "/proc/1/ns/net") }, cnm.Unsupported, "SetKey"},
 		{"data dir in use", func() error {
 			_, err := libnetwork.New(config.OptionDataDir(s.data), config.OptionHostNamespace(s.host))
 			return err

@@ -28,6 +28,9 @@ func open(ctx context.Context, cfg *config.Config) (*controller, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
+	if err := refuseLater(cfg); err != nil {
+		return nil, err
+	}
 	store, err := openStore(cfg)
 	if err != nil {
 		return nil, err

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/BurntSushi/toml"
+
+	"github.com/docker/libnetwork/internal/label"
 )
 
 // Bounds of the search for the lines of keys, which decodes the text once for each
@@ -100,32 +102,10 @@ func distance(name, known string) int {
 	if lastPart(name) == lastPart(known) {
 		return 0
 	}
-	return edits(name, known)
+	return label.Edits(name, known)
 }
 
 func lastPart(key string) string { return key[strings.LastIndexByte(key, '.')+1:] }
-
-// edits is the Levenshtein distance: the number of bytes to insert, delete or
-// replace.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
-}
 
 // locate returns the line that each key starts on; nothing for a long text. The
 // decoder does not keep it; but a key appears with the first line up to which the

@@ -24,7 +24,7 @@ func TestDefaultScopes(t *testing.T) {
 		want := map[string]*datastore.ScopeCfg{"local": {Client: datastore.ScopeClientCfg{
 			Provider: "boltdb",
 			Address:  path,
-			Config:   &datastore.StoreConfig{Bucket: "libnetwork", ConnectionTimeout: 10 * time.Second, PersistConnection: true},
+			Config:   &datastore.StoreConfig{Bucket: "libnetwork", ConnectionTimeout: time.Second, PersistConnection: true},
 		}}}
 		got := datastore.DefaultScopes(dataDir)
 		if diff := cmp.Diff(want, got); diff != "" {

@@ -30,7 +30,7 @@ const (
 	DefaultBucket = "libnetwork"
 	// DefaultConnectionTimeout bounds the wait for a local store that another
 	// process has open.
-	DefaultConnectionTimeout = 10 * time.Second
+	DefaultConnectionTimeout = time.Second
 	// localFile is the store's place below the data dir, as callers of 2017 know it.
 	localFile = "network/files/local-kv.db"
 )

@@ -138,7 +138,7 @@ func nearest(given string, known [][]string) string {
 	best, fewest := "", -1
 	for _, spellings := range known {
 		for _, spelling := range spellings {
-			if n := edits(strings.ToLower(given), strings.ToLower(spelling)); fewest < 0 || n < fewest {
+			if n := Edits(strings.ToLower(given), strings.ToLower(spelling)); fewest < 0 || n < fewest {
 				best, fewest = spelling, n
 			}
 		}
@@ -146,8 +146,9 @@ func nearest(given string, known [][]string) string {
 	return best
 }
 
-// edits is the Levenshtein distance in bytes.
-func edits(a, b string) int {
+// Edits is the Levenshtein distance: the number of bytes to insert, delete or
+// replace.
+func Edits(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j

@@ -72,3 +72,20 @@ func TestNeverPanics(t *testing.T) {
 		}
 	})
 }
+
+func TestEdits(t *testing.T) {
+	for _, test := range []struct {
+		a, b string
+		want int
+	}{
+		{"", "", 0}, {"a", "", 1}, {"", "abc", 3}, {"debug", "debug", 0},
+		{"debgu", "debug", 2}, {"adress", "address", 1}, {"kitten", "sitting", 3},
+	} {
+		if got := label.Edits(test.a, test.b); got != test.want {
+			t.Errorf("Edits(%q, %q) = %d, want %d", test.a, test.b, got, test.want)
+		}
+		if got := label.Edits(test.b, test.a); got != test.want {
+			t.Errorf("Edits(%q, %q) = %d, want %d", test.b, test.a, got, test.want)
+		}
+	}
+}
