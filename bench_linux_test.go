@@ -217,3 +217,32 @@ func floorAttach(b *testing.B, conn *rtnl.Conn, bridge, subnet int, path string,
 			Destination: netip.MustParsePrefix("0.0.0.0/0"), Gateway: netip.AddrFrom4([4]byte{172, byte(subnet), 0, 1}), Link: link.Index,
 		})))
 }
+
+// BenchmarkRestart is a controller that finds a hundred containers in good order.
+func BenchmarkRestart(b *testing.B) {
+	s := newScratch(b)
+	c := s.open(b)
+	n := must[libnetwork.Network](b)(c.NewNetwork("bridge", "n", ""))
+	for i := range 100 {
+		must[libnetwork.Sandbox](b)(attach(n, c, fmt.Sprint("c", i)))
+	}
+	for b.Loop() {
+		b.StopTimer()
+		c.Stop()
+		b.StartTimer()
+		c = s.open(b)
+	}
+	empty(b, c)
+}
+
+func BenchmarkNewNetwork(b *testing.B) {
+	c := openController(b)
+	i := 0
+	for b.Loop() {
+		i++
+		n := must[libnetwork.Network](b)(c.NewNetwork("bridge", fmt.Sprint("n", i), ""))
+		b.StopTimer()
+		ok(b, n.Delete())
+		b.StartTimer()
+	}
+}
