@@ -1,227 +1,141 @@
-// Package importrules checks who imports whom, and the other rules of the tree that
-// no compiler checks.
+// Package importrules holds the rules of the tree that no compiler checks: who may
+// import whom, how long files and functions may be, and what must be documented. It
+// has tests only. The tables below are the rules; checker_test.go applies them, and
+// bite_test.go shows that each of them finds what breaks it.
 package importrules
 
 import (
-	"bufio"
-	"bytes"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
-	"io"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 )
 
+// module is the path that our packages share.
 const module = "github.com/docker/libnetwork"
 
-// public are the packages of the old API's types: only the root and what is above it
-// see them.
+// Patterns are written like those of the go command, without the module's path: "cnm"
+// is one package, "kernel/..." is a package and all below it, "." is the root package,
+// "..." is everything. "std" is the standard library, and "elsewhere" is every package
+// that is neither standard nor ours.
+
+// public are the packages of the 2017 API. Only the root, and what is above it, sees
+// them; the root decodes what they hold.
 var public = []string{
-	"config", "netlabel", "options", "types", "ipamapi", "driverapi", "discoverapi", "cluster", "networkdb", "datastore",
+	"config", "netlabel", "options", "types", "ipamapi", "driverapi", "discoverapi",
+	"cluster", "networkdb", "datastore",
 }
 
-// kernelLibraries are imported below kernel/ only, and by programs below test/.
+// aboveRoot are the programs, and what serves and calls the API.
+var aboveRoot = []string{"cmd/...", "api/...", "client/...", "plugin/...", "test/...", "examples/..."}
+
+// kernelLibraries make system calls.
 var kernelLibraries = []string{
-	"golang.org/x/sys/unix", "github.com/vishvananda/netlink", "github.com/vishvananda/netns",
-	"github.com/google/nftables", "github.com/moby/ipvs",
+	"golang.org/x/sys/unix/...", "github.com/vishvananda/netlink/...", "github.com/vishvananda/netns/...",
+	"github.com/google/nftables/...", "github.com/moby/ipvs/...",
 }
 
-// contracts are the folders whose subfolders implement one contract each.
+// contracts are the folders in which each subfolder fulfils one contract. What two of
+// them share is a value in cnm or netstate, or a helper below.
 var contracts = []string{"drivers", "ipams", "datastore"}
 
-// aboveRoot may import the root package.
-var aboveRoot = []string{"cmd", "api", "client", "plugin", "test"}
+// suites are imported by tests alone, with the programs below test/.
+var suites = []string{"datastore/storetest", "kernel/kerneltest"}
 
-// pkg is what go list tells of a package, with paths relative to the module.
-type pkg struct {
-	ImportPath string
-	Dir        string
-	GoFiles    []string
-	Imports    []string
+// rules are checked for each file of the packages in of that are not in except. An
+// import must match one of only, if there are any, and none of never.
+var rules = []rule{
+	{
+		of: []string{"netstate/..."}, only: []string{"std"},
+		why: "netstate is vocabulary: it imports the standard library only",
+	},
+	{
+		of: []string{"cnm/..."}, only: []string{"std", "netstate"},
+		why: "cnm is vocabulary: it imports netstate and the standard library only",
+	},
+	{
+		of: []string{"kernel/..."}, only: []string{"std", "elsewhere", "cnm", "netstate", "kernel/..."},
+		why: "kernel knows the vocabulary, and nothing of who uses it",
+	},
+	{
+		of: []string{"..."}, except: []string{"kernel/...", "test/..."}, never: kernelLibraries,
+		why: "system calls belong below kernel/",
+	},
+	{
+		of: []string{"..."}, except: slices.Concat(public, aboveRoot, []string{"."}), never: public,
+		why: "the types of the 2017 API are decoded at the boundary, by the root",
+	},
+	{
+		of: []string{"..."}, except: slices.Concat(aboveRoot, []string{"."}), never: []string{"."},
+		why: "control goes from the root to a package and back: only programs import the root",
+	},
+	{
+		of: []string{"..."}, except: slices.Concat(suites, []string{"test/..."}), never: suites, notInTests: true,
+		why: "a suite of tests is imported by tests only",
+	},
 }
 
-// broken returns the rules that a package breaks.
-func broken(p pkg) []string {
-	name := strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, module), "/")
-	top, rest, nested := strings.Cut(name, "/")
-	var out []string
-	for _, path := range p.Imports {
-		other, ours := strings.CutPrefix(path, module+"/")
-		isRoot := path == module
-		external := strings.Contains(strings.SplitN(path, "/", 2)[0], ".")
-		say := func(why string) { out = append(out, fmt.Sprintf("%s imports %s: %s", name, path, why)) }
-		switch {
-		case name == "netstate" && external:
-			say("netstate imports the standard library only")
-		case name == "cnm" && external && other != "netstate":
-			say("cnm imports netstate only")
-		case isRoot && !slices.Contains(aboveRoot, top):
-			say("only " + strings.Join(aboveRoot, ", ") + " import the root")
-		case ours && slices.Contains(public, other) && inner(name):
-			say("the public API's types stay at the boundary")
-		case slices.ContainsFunc(kernelLibraries, func(l string) bool { return path == l || strings.HasPrefix(path, l+"/") }) &&
-			top != "kernel" && top != "test":
-			say("the kernel's libraries stay below kernel/")
-		case ours && top == "kernel" && !slices.Contains([]string{"cnm", "netstate", "kernel"}, first(other)):
-			say("kernel imports cnm and netstate")
-		}
-		if otherTop, otherRest, ok := strings.Cut(other, "/"); ours && nested && ok && otherTop == top &&
-			slices.Contains(contracts, top) && first(otherRest) != first(rest) {
-			say("implementations of one contract do not import each other")
-		}
-	}
-	return out
-}
+// testLibraries widen the only of a rule for files that end in _test.go.
+var testLibraries = []string{"github.com/google/go-cmp/...", "pgregory.net/rapid/...", "go.uber.org/goleak/..."}
 
-// inner reports whether a package is below the boundary.
-func inner(name string) bool {
-	top, _, nested := strings.Cut(name, "/")
-	if top == "datastore" {
-		return nested
-	}
-	return name != "" && !slices.Contains(public, top) && !slices.Contains(aboveRoot, top)
-}
-
-func first(path string) string {
-	top, _, _ := strings.Cut(path, "/")
-	return top
-}
-
-func list(t *testing.T) []pkg {
-	t.Helper()
-	command := exec.Command("go", "list", "-json=ImportPath,Dir,GoFiles,Imports", module+"/...")
-	command.Stderr = os.Stderr
-	out, err := command.Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var pkgs []pkg
-	for decoder := json.NewDecoder(bytes.NewReader(out)); ; {
-		var p pkg
-		if err := decoder.Decode(&p); errors.Is(err, io.EOF) {
-			return pkgs
-		} else if err != nil {
-			t.Fatal(err)
-		}
-		pkgs = append(pkgs, p)
-	}
-}
-
-func TestImports(t *testing.T) {
-	pkgs := list(t)
-	if len(pkgs) < 20 {
-		t.Errorf("only %d packages were looked at", len(pkgs))
-	}
-	for _, p := range pkgs {
-		for _, what := range broken(p) {
-			t.Error(what)
-		}
-	}
-}
-
-// The rules find what breaks them.
-func TestRulesBite(t *testing.T) {
-	for _, p := range []pkg{
-		{ImportPath: module + "/netstate", Imports: []string{module + "/cnm"}},
-		{ImportPath: module + "/cnm", Imports: []string{"golang.org/x/text"}},
-		{ImportPath: module + "/drivers/bridge", Imports: []string{module + "/drivers/host"}},
-		{ImportPath: module + "/drivers/bridge", Imports: []string{module + "/netlabel"}},
-		{ImportPath: module + "/datastore/bolt", Imports: []string{module + "/datastore"}},
-		{ImportPath: module + "/ipams/builtin", Imports: []string{"golang.org/x/sys/unix"}},
-		{ImportPath: module + "/kernel/rtnl", Imports: []string{module + "/etchosts"}},
-		{ImportPath: module + "/drivers/bridge", Imports: []string{module}},
-	} {
-		if len(broken(p)) == 0 {
-			t.Errorf("%s may import %s", p.ImportPath, p.Imports)
-		}
-	}
-	fine := pkg{ImportPath: module + "/drivers/bridge", Imports: []string{"fmt", module + "/cnm", module + "/netstate", module + "/internal/label"}}
-	if got := broken(fine); len(got) > 0 {
-		t.Error(got)
-	}
-}
-
+// Limits, in lines.
 const (
 	longestFile         = 500
 	longestFunction     = 80
 	longestTestFunction = 120
 )
 
-func TestSizesAndDocs(t *testing.T) {
-	for _, p := range list(t) {
-		documented := len(p.GoFiles) == 0
-		files, err := filepath.Glob(filepath.Join(p.Dir, "*.go"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, file := range files {
-			set := token.NewFileSet()
-			parsed, err := parser.ParseFile(set, file, nil, parser.ParseComments)
-			if err != nil {
-				t.Fatal(err)
-			}
-			documented = documented || parsed.Doc != nil
-			checkFile(t, set, parsed, strings.HasSuffix(file, "_test.go"))
-		}
-		if !documented {
-			t.Errorf("%s: has no package comment", p.ImportPath)
+func TestImports(t *testing.T) {
+	files := tree(t)
+	if len(files) < 50 {
+		t.Errorf("only %d files were looked at", len(files))
+	}
+	for _, f := range files {
+		for _, what := range brokenImports(f) {
+			t.Error(what)
 		}
 	}
 }
 
-func checkFile(t *testing.T, set *token.FileSet, file *ast.File, isTest bool) {
-	t.Helper()
-	if lines := set.Position(file.End()).Line; lines > longestFile {
-		t.Errorf("%s: has %d lines, more than %d", set.Position(file.Pos()).Filename, lines, longestFile)
+func TestSizes(t *testing.T) {
+	for _, f := range tree(t) {
+		for _, what := range tooLong(f) {
+			t.Error(what)
+		}
 	}
-	longest := longestFunction
-	if isTest {
-		longest = longestTestFunction
+}
+
+func TestNoInit(t *testing.T) {
+	for _, f := range tree(t) {
+		for _, what := range initFunctions(f) {
+			t.Error(what)
+		}
 	}
-	for _, declaration := range file.Decls {
-		function, ok := declaration.(*ast.FuncDecl)
-		if !ok {
-			continue
-		}
-		from, to := set.Position(function.Pos()), set.Position(function.End())
-		if lines := to.Line - from.Line + 1; lines > longest {
-			t.Errorf("%s: %s has %d lines, more than %d", from, function.Name.Name, lines, longest)
-		}
-		if function.Recv == nil && function.Name.Name == "init" {
-			t.Errorf("%s: no init functions: list what there is in builtin.go", from)
-		}
+}
+
+func TestPackageComments(t *testing.T) {
+	for _, what := range undocumented(tree(t)) {
+		t.Error(what)
 	}
 }
 
 func TestDependenciesAreExplained(t *testing.T) {
-	read := func(name string) string {
-		content, err := os.ReadFile(filepath.Join("..", "..", name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(content)
+	modules := requirements(t)
+	if len(modules) == 0 {
+		t.Fatal("go.mod requires nothing")
 	}
-	page := read("docs/dependencies.md")
-	checked := 0
-	for lines := bufio.NewScanner(strings.NewReader(read("go.mod"))); lines.Scan(); {
-		fields := strings.Fields(strings.TrimPrefix(strings.TrimSpace(lines.Text()), "require "))
-		if len(fields) < 2 || !strings.Contains(fields[0], ".") || strings.HasSuffix(lines.Text(), "// indirect") {
-			continue
-		}
-		checked++
-		if !strings.Contains(page, fields[0]) {
-			t.Errorf("docs/dependencies.md does not explain %s", fields[0])
-		}
+	for _, what := range unexplained(modules, readPage(t, "dependencies.md")) {
+		t.Error(what)
 	}
-	if checked < 3 {
-		t.Errorf("only %d dependencies were looked at", checked)
+}
+
+func TestContractsOfImplementationsAreTheirs(t *testing.T) {
+	seen := map[string]bool{}
+	for _, f := range tree(t) {
+		folder, _, nested := cut(f.pkg)
+		seen[folder] = seen[folder] || nested
+	}
+	for _, folder := range contracts {
+		if !seen[folder] {
+			t.Errorf("the table of contracts names %q, which has no subfolder", folder)
+		}
 	}
 }
