@@ -17,7 +17,7 @@ import (
 // those that need a gateway.
 //
 // Deleting a link takes its addresses, routes and neighbours with it, so these
-// are not removed one by one. A link is deleted and made anew only if its kind or
+// are not removed one by one, but from a link with Adopt, which may stay. A link is deleted and made anew only if its kind or
 // its peer differs. Removing an IPv4 address can take other addresses of its
 // subnet and routes of its link with it: those that shall stay are added again,
 // which does nothing where they stand.
@@ -145,8 +145,11 @@ func (d *differ) removeRoutes(namespace string) {
 	}
 }
 
+// removable reports whether something of ours on a link is in the namespace and needs
+// to be removed by itself. What is on a link that is deleted goes with it, unless the
+// link may turn out to be adopted, and stay.
 func (d *differ) removable(owner, itsNamespace, namespace string, link linkKey) bool {
-	return owner != "" && itsNamespace == namespace && !d.gone[link]
+	return owner != "" && itsNamespace == namespace && (!d.gone[link] || d.from.links.rows[link].object.Adopt)
 }
 
 func (d *differ) deleteLinks() {

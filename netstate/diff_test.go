@@ -121,6 +121,7 @@ func TestDiffGolden(t *testing.T) {
 		}), red},
 		{"foreign-bridge-adopted", one(netstate.Part{Links: []netstate.Link{{Name: "br-red", Kind: netstate.Bridge, MTU: 9000, Down: true}}}),
 			edit(one(network("red", "172.18.0.1/16")), func(p []netstate.Part) { p[0].Links[0].Adopt = true })},
+		{"adopted-bridge-left", edit(one(network("red", "172.18.0.1/16")), func(p []netstate.Part) { p[0].Links[0].Adopt = true }), nil},
 		{"foreign-bridge-in-the-way", one(netstate.Part{Links: []netstate.Link{{Name: "br-red", Kind: netstate.Bridge}}}), red},
 		{"neighbors-and-direct-routes", nil, one(netstate.Part{
 			Owner: "endpoint/1", Namespace: ns,
