@@ -24,16 +24,16 @@ const (
 	// Delete removes a Link that bears the owner's mark. One that is gone, or is
 	// not ours, is no error and stays as it is.
 	Delete Verb = "delete"
-	// Add puts an Addr, Route or Neighbor in place, replacing what differs.
+	// Add puts an Addr, Route, Neighbor or Intent in place, replacing what differs.
 	Add Verb = "add"
-	// Remove takes an Addr, Route or Neighbor of ours away; gone is no error.
+	// Remove takes an Addr, Route, Neighbor or Intent of ours away; gone is no error.
 	Remove Verb = "remove"
 	// Write sets a Sysctl.
 	Write Verb = "write"
 )
 
-// Object is what a change is about: a [Link], [Addr], [Route], [Neighbor] or
-// [Sysctl].
+// Object is what a change is about: a [Link], [Addr], [Route], [Neighbor], [Sysctl]
+// or [Intent].
 type Object interface {
 	fmt.Stringer
 	object()
@@ -95,6 +95,9 @@ func (l Link) String() string {
 	}
 	if l.MTU != 0 {
 		fmt.Fprintf(&b, " mtu %d", l.MTU)
+	}
+	if l.Isolated {
+		b.WriteString(" isolated")
 	}
 	if l.NoIPv6 {
 		b.WriteString(" noipv6")

@@ -9,7 +9,9 @@ import (
 // Diff returns the changes that lead from one list of parts to another. From is
 // either what was wished before or what has been observed; To is a wish.
 //
-// The order is exact. First what goes: in each container's namespace and then on
+// The order is exact. First the packet filter, what goes and then what comes, so that
+// nothing is reachable before its filter stands and nothing is sent to what is gone.
+// Then what goes: in each container's namespace and then on
 // the host, routes, neighbours and addresses; then links, ports before their
 // bridges. Then what comes: links, bridges first; sysctls, which must hold before
 // a link is up; then for the host and for each container's namespace updates of
@@ -32,6 +34,7 @@ func Diff(from, to []Part) Changes {
 		fresh: make(map[linkKey]bool),
 	}
 	d.classify()
+	d.changeIntents()
 	d.removeAll()
 	d.deleteLinks()
 	d.createLinks()
@@ -106,6 +109,21 @@ func (d *differ) survives(key linkKey) bool {
 		return want.Adopt && have.object.Kind == want.Kind
 	default:
 		return have.object.Kind == want.Kind && have.object.Peer == want.Peer
+	}
+}
+
+// changeIntents lists the changes of the packet filter side by side: a back end makes
+// them at once.
+func (d *differ) changeIntents() {
+	for _, key := range d.from.intents.keys {
+		if _, wished := d.to.intents.get(key); !wished && key.owner != "" {
+			d.emit(d.from.intents.rows[key].change(Remove))
+		}
+	}
+	for _, key := range d.to.intents.keys {
+		if _, ok := d.from.intents.get(key); !ok {
+			d.emit(d.to.intents.rows[key].change(Add))
+		}
 	}
 }
 
@@ -254,7 +272,7 @@ func (d *differ) needsUpdate(key linkKey, row owned[Link]) bool {
 	if want.Kind == Existing || want.Adopt {
 		return want.MTU != 0 && want.MTU != have.object.MTU
 	}
-	return mtu(want) != mtu(have.object) || want.NoIPv6 != have.object.NoIPv6 || want.Master != have.object.Master ||
+	return mtu(want) != mtu(have.object) || want.NoIPv6 != have.object.NoIPv6 || want.Isolated != have.object.Isolated || want.Master != have.object.Master ||
 		row.owner != have.owner || d.lost(linkKey{row.namespace, want.Master})
 }
 

@@ -61,6 +61,12 @@ type neighborKey struct {
 
 type sysctlKey struct{ namespace, key string }
 
+// intentKey is the intent as a whole, with its owner: none is ever changed.
+type intentKey struct {
+	namespace, owner string
+	intent           Intent
+}
+
 // index holds parts by what identifies each object. Of two objects with one key
 // the later stands.
 type index struct {
@@ -69,6 +75,7 @@ type index struct {
 	routes    table[routeKey, Route]
 	neighbors table[neighborKey, Neighbor]
 	sysctls   table[sysctlKey, Sysctl]
+	intents   table[intentKey, Intent]
 	// creator maps the born end of each veth pair to the end that creates it.
 	creator map[linkKey]linkKey
 }
@@ -101,10 +108,13 @@ func (x *index) add(p Part) {
 	for _, s := range p.Sysctls {
 		x.sysctls.put(sysctlKey{p.Namespace, s.Key}, owned[Sysctl]{p.Owner, p.Namespace, s})
 	}
+	for _, i := range p.Intents {
+		x.intents.put(intentKey{p.Namespace, p.Owner, i}, owned[Intent]{p.Owner, p.Namespace, i})
+	}
 }
 
-// namespaces returns the namespaces that hold more than sysctls, sorted, so that
-// the host is first.
+// namespaces returns the namespaces that hold more than sysctls and intents, sorted, so
+// that the host is first.
 func (x *index) namespaces() []string {
 	set := make(map[string]bool)
 	collect(set, x.links)

@@ -17,6 +17,8 @@ type Part struct {
 	Routes    []Route    `json:"routes,omitempty"`
 	Neighbors []Neighbor `json:"neighbors,omitempty"`
 	Sysctls   []Sysctl   `json:"sysctls,omitempty"`
+	// Intents are the packet filter's; only the host's namespace has them.
+	Intents []Intent `json:"intents,omitempty"`
 }
 
 // Kind is the type of a link.
@@ -47,6 +49,9 @@ type Link struct {
 	// MTU is in bytes; zero means DefaultMTU, and for Existing and adopted links
 	// "as it is".
 	MTU int `json:"mtu,omitempty"`
+	// Isolated keeps a port of a bridge from the other isolated ports of that bridge: it
+	// reaches only the bridge itself and ports that are not isolated.
+	Isolated bool `json:"isolated,omitempty"`
 	// NoIPv6 keeps the kernel from giving the link an IPv6 address of its own, and so
 	// from sending anything by IPv6. On bridges with many ports that counts: each such
 	// packet goes to all of them. Existing links are left as they are.
@@ -103,4 +108,7 @@ type Sysctl struct {
 	Value string `json:"value"`
 	// Optional tolerates a kernel that does not have the key.
 	Optional bool `json:"optional,omitempty"`
+	// Warning is logged when the value had been another: for what changes more than
+	// its owner's own links.
+	Warning string `json:"warning,omitempty"`
 }
