@@ -64,6 +64,7 @@ type stage int
 
 const (
 	stageSysctl stage = iota // a file is written
+	stageFilter              // the packet filter changes, at once
 	stageDelete              // links go, with a wait
 	stagePacket              // all else, by rtnetlink
 )
@@ -72,6 +73,8 @@ func stageOf(c netstate.Change) stage {
 	switch c.Object.(type) {
 	case netstate.Sysctl:
 		return stageSysctl
+	case netstate.Intent:
+		return stageFilter
 	case netstate.Link:
 		if c.Verb == netstate.Delete {
 			return stageDelete
@@ -91,8 +94,14 @@ func runLength(changes netstate.Changes) int {
 
 // apply takes a run of changes of one namespace and stage.
 func (a *application) apply(run netstate.Changes) error {
-	if stageOf(run[0]) == stageSysctl {
+	switch stageOf(run[0]) {
+	case stageSysctl:
 		return a.writeSysctls(run)
+	case stageFilter:
+		if err := a.flush(); err != nil {
+			return err
+		}
+		return a.filter(run)
 	}
 	if err := a.enter(run[0].Namespace); err != nil {
 		// With its namespace, all that is to go has gone.
@@ -181,10 +190,34 @@ func (a *application) writeSysctls(run netstate.Changes) error {
 			return changeError(c, cnm.E("", cnm.Timeout, err))
 		}
 		setting := c.Object.(netstate.Sysctl)
-		err := s.sysctls.Write(setting.Key, setting.Value)
+		err := a.h.writeSysctl(s, setting)
 		if err != nil && (!setting.Optional || !errors.Is(err, cnm.NotFound)) {
 			return changeError(c, err)
 		}
+	}
+	return nil
+}
+
+// writeSysctl warns of a change that reaches beyond what is ours.
+func (h *host) writeSysctl(s *space, setting netstate.Sysctl) error {
+	if setting.Warning == "" {
+		return s.sysctls.Write(setting.Key, setting.Value)
+	}
+	before, err := s.sysctls.Read(setting.Key)
+	if err != nil || before == setting.Value {
+		return err
+	}
+	if err := s.sysctls.Write(setting.Key, setting.Value); err != nil {
+		return err
+	}
+	h.log.Warn(setting.Warning, "sysctl", setting.Key, "before", before, "now", setting.Value)
+	return nil
+}
+
+// filter changes the packet filter, all at once.
+func (a *application) filter(run netstate.Changes) error {
+	if err := a.h.firewall.apply(a.ctx, run); err != nil {
+		return changeError(run[0], err)
 	}
 	return nil
 }

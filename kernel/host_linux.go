@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"regexp"
 	"sync"
@@ -19,6 +20,8 @@ type host struct {
 	ipv6         bool   // the kernel has IPv6
 	addrProtocol bool   // the kernel keeps IFA_PROTO
 	reaper       *reaper
+	firewall     firewall
+	log          *slog.Logger
 	// ctx ends when the host is closed; watchers is who waits for that.
 	ctx      context.Context
 	cancel   context.CancelFunc
@@ -39,12 +42,19 @@ func Open(options Options) (Host, error) {
 	if !instancePattern.MatchString(options.Instance) {
 		return nil, cnm.E("open host", cnm.Invalid, fmt.Errorf("instance %q: want 1 to 64 letters, digits, '-' or '_'", options.Instance))
 	}
+	if err := checkFirewall(options.Firewall); err != nil {
+		return nil, cnm.E("open host", cnm.Invalid, err)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	h := &host{
 		mark: "libnetwork " + options.Instance + " ", path: options.HostNamespace,
 		addrProtocol: keepsAddrProtocol(), reaper: newReaper(),
-		ctx: ctx, cancel: cancel, open: make(map[string]*space),
+		ctx: ctx, cancel: cancel, open: make(map[string]*space), log: options.Log,
 	}
+	if h.log == nil {
+		h.log = slog.New(slog.DiscardHandler)
+	}
+	h.firewall = firewall{h: h, options: options.Firewall, instance: options.Instance}
 	_, err := os.Stat("/proc/sys/net/ipv6")
 	h.ipv6 = err == nil
 	s, err := h.space("")
@@ -133,6 +143,7 @@ func (h *host) Close() error {
 	h.mu.Unlock()
 	h.cancel()
 	h.watchers.Wait()
+	h.firewall.close()
 	for _, s := range open {
 		s.release()
 	}
@@ -142,5 +153,9 @@ func (h *host) Close() error {
 }
 
 func (h *host) Namespaces() Namespaces { return namespaces{h} }
+
+func (h *host) Firewall() Firewall { return &h.firewall }
+
+func (h *host) Ports() Ports { return ports{h} }
 
 func (h *host) Container() Container { return container{h} }

@@ -7,7 +7,10 @@ package kernel
 
 import (
 	"context"
+	"log/slog"
+	"net"
 	"net/netip"
+	"os"
 
 	"github.com/docker/libnetwork/netstate"
 )
@@ -35,10 +38,56 @@ type Host interface {
 	Namespaces() Namespaces
 	// Container returns the part of the host that acts inside a namespace.
 	Container() Container
+	// Firewall returns the host's packet filter.
+	Firewall() Firewall
+	// Ports returns the part of the host that takes its ports.
+	Ports() Ports
 	// Close waits for deletions under way and releases all descriptors. It removes
 	// nothing.
 	Close() error
 }
+
+// Firewall is the host's packet filter, as far as it is ours. What it holds are the
+// intents of the host's parts: Apply changes them and Observe returns them.
+type Firewall interface {
+	// Backend returns which one is in use: [NFTables], [IPTables], or [NoFirewall].
+	Backend(ctx context.Context) (string, error)
+	// Watch calls notify, from one goroutine, when somebody else changed what is ours,
+	// until ctx is done. Bursts may be reported once.
+	Watch(ctx context.Context, notify func()) error
+	// Clean removes what is ours from back ends that are not in use.
+	Clean(ctx context.Context) error
+}
+
+// Back ends of the packet filter.
+const (
+	NFTables = "nftables"
+	IPTables = "iptables"
+	// NoFirewall takes no intents: adding one is Unsupported.
+	NoFirewall = "none"
+)
+
+// Ports takes ports of the host, in its namespace.
+type Ports interface {
+	// Bind takes a port and returns the socket that holds it: nobody else can bind the
+	// port, and nothing is answered, before Admit. A port in use is Exists, with an
+	// error that names the holder if it can be found; an address that is not the host's
+	// is Invalid. A protocol that this kernel has no sockets for is Unsupported.
+	Bind(ctx context.Context, protocol netstate.Protocol, address netip.AddrPort, admit bool) (*os.File, error)
+	// Admit makes a socket that was bound to be admitted take connections or datagrams.
+	Admit(protocol netstate.Protocol, socket *os.File) error
+	// InUse returns the addresses that sockets of the protocol are bound to.
+	InUse(ctx context.Context, protocol netstate.Protocol) ([]netip.AddrPort, error)
+	// Ephemeral returns the range of ports that the host hands out by itself, inclusive
+	// (ip_local_port_range), and those that are reserved (ip_local_reserved_ports).
+	Ephemeral(ctx context.Context) (first, last uint16, reserved []PortRange, err error)
+	// Dial connects to an IP address and port from the host's namespace; network is "tcp"
+	// or "udp".
+	Dial(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// PortRange is a range of ports, inclusive.
+type PortRange struct{ First, Last uint16 }
 
 // Namespaces makes and removes network namespaces, each pinned at a path.
 type Namespaces interface {
@@ -89,4 +138,20 @@ type Options struct {
 	// '-' or '_'. It is part of the mark on links, so that one instance never
 	// takes another's links for its own.
 	Instance string
+	// Firewall says how packets are filtered.
+	Firewall FirewallOptions
+	// Log takes warnings, and errors of what goes on in the background; nil drops them.
+	Log *slog.Logger
+}
+
+// FirewallOptions configure the packet filter.
+type FirewallOptions struct {
+	// Backend is NFTables, IPTables or NoFirewall. Empty takes nftables if the kernel has
+	// it, and iptables otherwise.
+	Backend string
+	// AcceptMark and AcceptMask let packets into all networks whose mark, masked, is the
+	// mark. A mask of zero lets none in.
+	AcceptMark, AcceptMask uint32
+	// LoopbackProxied leaves published ports on the host's loopback to a userland proxy.
+	LoopbackProxied bool
 }

@@ -55,6 +55,9 @@ func (a *application) updateLink(c netstate.Change, link netstate.Link) error {
 	}
 	a.dropSameMAC(&attributes, link)
 	a.add(step{change: c, request: rtnl.SetLink(link.Name, attributes)}, false)
+	if link.Master != "" {
+		a.add(step{change: c, request: rtnl.SetBridgePort(link.Name, link.Isolated)}, false)
+	}
 	if known && attributes.Alias != "" {
 		existing.Alias = attributes.Alias
 		a.known[a.key(link.Name)] = existing
@@ -128,6 +131,10 @@ func (a *application) createLink(c netstate.Change, link netstate.Link) error {
 		return errors.Join(err, a.unmake(link))
 	}
 	a.add(step{change: c, request: rtnl.SetLink(link.Name, attributes)}, true)
+	// A port that has just been made is not isolated.
+	if link.Isolated || taken && link.Master != "" {
+		a.add(step{change: c, request: rtnl.SetBridgePort(link.Name, link.Isolated)}, true)
+	}
 	return nil
 }
 

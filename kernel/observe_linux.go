@@ -41,6 +41,13 @@ func (h *host) Observe(ctx context.Context, names ...string) ([]netstate.Part, e
 		}
 		parts = append(parts, own...)
 	}
+	if len(spaces) > 0 && spaces[0].name == "" {
+		filtered, err := h.firewall.observe(ctx)
+		if err != nil {
+			return nil, cnm.Wrap("observe", err)
+		}
+		parts = append(parts, filtered...)
+	}
 	return parts, nil
 }
 
@@ -163,7 +170,7 @@ func (h *host) observeSpace(ctx context.Context, s *space, peers *peerFinder) ([
 }
 
 func (p *picture) describe(link rtnl.Link, peers *peerFinder) netstate.Link {
-	out := netstate.Link{Name: link.Name, Kind: netstate.Kind(link.Kind), MTU: link.MTU, NoIPv6: link.NoIPv6, Down: !link.Up}
+	out := netstate.Link{Name: link.Name, Kind: netstate.Kind(link.Kind), MTU: link.MTU, NoIPv6: link.NoIPv6, Isolated: link.Isolated, Down: !link.Up}
 	switch {
 	case link.Loop:
 		out.Kind = netstate.Existing

@@ -49,6 +49,11 @@ func (h *host) validateChange(c netstate.Change) error {
 			return errors.New("the IP or MAC address is missing")
 		}
 		return validateIndexed(c.Verb, o.Link)
+	case netstate.Intent:
+		if c.Namespace != "" {
+			return errors.New("only the host's namespace has a packet filter of ours")
+		}
+		return validateIntent(c.Verb, o)
 	case netstate.Sysctl:
 		if c.Verb != netstate.Write {
 			return fmt.Errorf("there is no verb %q for a sysctl", c.Verb)

@@ -28,6 +28,9 @@ type Fake struct {
 	// Announced counts the addresses that were announced.
 	announced int
 	closed    bool
+	intents   map[string][]netstate.Intent
+	// disturbed is called when somebody else changes the packet filter.
+	disturbed []func()
 }
 
 type fakeSpace struct {
@@ -55,6 +58,7 @@ type fakeLink struct {
 func NewFake() *Fake {
 	return &Fake{
 		spaces: map[string]*fakeSpace{"": newFakeSpace()}, pinned: make(map[string]bool), notify: make(map[int]func()),
+		intents: make(map[string][]netstate.Intent),
 	}
 }
 
@@ -120,6 +124,8 @@ func (f *Fake) apply(c netstate.Change) error {
 		return f.applyLink(s, c, o)
 	case netstate.Sysctl:
 		return s.write(o)
+	case netstate.Intent:
+		return f.applyIntent(c, o)
 	}
 	link, ok := s.links[linkOf(c.Object)]
 	switch {
@@ -243,7 +249,7 @@ func (f *Fake) update(s *fakeSpace, have *fakeLink, owner string, want netstate.
 	if _, ok := s.links[want.Master]; want.Master != "" && !ok {
 		return notFound("bridge %q: does not exist", want.Master)
 	}
-	have.owner, have.NoIPv6, have.Master = owner, want.NoIPv6, want.Master
+	have.owner, have.NoIPv6, have.Isolated, have.Master = owner, want.NoIPv6, want.Isolated, want.Master
 	have.MTU = cmp.Or(want.MTU, netstate.DefaultMTU)
 	return nil
 }
@@ -272,7 +278,6 @@ func (s *fakeSpace) delete(name string) {
 func (s *fakeSpace) applyAddr(verb netstate.Verb, a netstate.Addr, link *fakeLink) {
 	same := func(o ownedAddr) bool { return o.Addr == a }
 	if i := slices.IndexFunc(s.addrs, same); i >= 0 && s.addrs[i].foreign && link.owner == "" {
-		return // neither taken over nor removed
 	}
 	s.addrs = slices.DeleteFunc(s.addrs, same)
 	if verb == netstate.Add {
@@ -333,6 +338,9 @@ func (f *Fake) Observe(_ context.Context, namespaces ...string) ([]netstate.Part
 	for _, namespace := range slices.Compact(slices.Sorted(slices.Values(namespaces))) {
 		if s, ok := f.spaces[namespace]; ok {
 			out = append(out, s.parts(namespace)...)
+		}
+		if namespace == "" {
+			out = append(out, f.filtered()...)
 		}
 	}
 	return out, nil

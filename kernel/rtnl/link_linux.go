@@ -25,6 +25,8 @@ type Link struct {
 	Up     bool
 	Loop   bool // the loopback
 	NoIPv6 bool // the kernel gives it no IPv6 address of its own
+	// Isolated says of a port of a bridge that it does not reach other isolated ones.
+	Isolated bool
 	// Peer is the index of a veth's other end, in the namespace that this one knows
 	// as PeerNamespaceID; without HasPeerNamespace it is this very namespace.
 	Peer             int
@@ -126,6 +128,31 @@ func SetLink(name string, a Attributes) Request {
 	return Request{message: r}
 }
 
+// IFLA_INFO_SLAVE_KIND and IFLA_INFO_SLAVE_DATA, and of the latter for a port of a bridge
+// IFLA_BRPORT_ISOLATED (include/uapi/linux/if_link.h).
+const (
+	infoSlaveKind      = 4
+	infoSlaveData      = 5
+	bridgePortIsolated = 33
+)
+
+// SetBridgePort says whether a port of a bridge, by name, is isolated. It must be in its
+// bridge already.
+func SetBridgePort(name string, isolated bool) Request {
+	r := nl.NewNetlinkRequest(unix.RTM_NEWLINK, 0)
+	r.AddData(nl.NewIfInfomsg(unix.AF_UNSPEC))
+	r.AddData(nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name)))
+	value := []byte{0}
+	if isolated {
+		value[0] = 1
+	}
+	info := nl.NewRtAttr(unix.IFLA_LINKINFO, nil)
+	info.AddRtAttr(infoSlaveKind, nl.NonZeroTerminated("bridge"))
+	info.AddRtAttr(infoSlaveData, nil).AddRtAttr(bridgePortIsolated, value)
+	r.AddData(info)
+	return Request{message: r}
+}
+
 // DeleteLink deletes a link, by index.
 func DeleteLink(index int) Request {
 	r := nl.NewNetlinkRequest(unix.RTM_DELLINK, 0)
@@ -221,8 +248,11 @@ func (l *Link) parseAttribute(kind uint16, value []byte) {
 			return
 		}
 		for _, a := range nested {
-			if a.kind == nl.IFLA_INFO_KIND {
+			switch a.kind {
+			case nl.IFLA_INFO_KIND:
 				l.Kind = text(a.value)
+			case infoSlaveData:
+				l.Isolated = isolatedPort(a.value)
 			}
 		}
 	case unix.IFLA_AF_SPEC:
@@ -230,6 +260,21 @@ func (l *Link) parseAttribute(kind uint16, value []byte) {
 	case unix.IFLA_STATS64:
 		l.parseStatistics(value)
 	}
+}
+
+// isolatedPort reads the attributes of a port; other masters than a bridge may have
+// something else under that number, but no other is ours.
+func isolatedPort(data []byte) bool {
+	attributes, err := parseAttributes(data)
+	if err != nil {
+		return false
+	}
+	for _, a := range attributes {
+		if a.kind == bridgePortIsolated && len(a.value) == 1 {
+			return a.value[0] == 1
+		}
+	}
+	return false
 }
 
 // addrGenMode returns how the kernel makes IPv6 addresses for the link, or -1.

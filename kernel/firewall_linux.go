@@ -1,0 +1,212 @@
+package kernel
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/docker/libnetwork/cnm"
+	"github.com/docker/libnetwork/kernel/nft"
+	"github.com/docker/libnetwork/netstate"
+)
+
+// filter is a back end of the packet filter.
+type filter interface {
+	Apply(context.Context, netstate.Changes) error
+	Observe(context.Context) ([]netstate.Part, error)
+	Delete(context.Context) error
+	Close() error
+}
+
+// firewall is the host's packet filter. The back end is opened when it is first needed.
+type firewall struct {
+	h        *host
+	options  FirewallOptions
+	instance string
+
+	mu      sync.Mutex // guards what follows
+	backend string     // empty until it is chosen
+	filter  filter
+}
+
+func checkFirewall(o FirewallOptions) error {
+	switch o.Backend {
+	case "", NFTables, IPTables, NoFirewall:
+		return nil
+	}
+	return fmt.Errorf("firewall back end %q: want %q, %q or %q", o.Backend, NFTables, IPTables, NoFirewall)
+}
+
+// use returns the back end, opened and chosen if it is the first time.
+func (f *firewall) use(context.Context) (filter, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.backend != "" {
+		return f.filter, nil
+	}
+	want := cmp.Or(f.options.Backend, NFTables)
+	opened, err := f.open(want)
+	if f.options.Backend == "" && errors.Is(err, cnm.Unsupported) {
+		want = IPTables
+		var second error
+		if opened, second = f.open(want); second != nil {
+			err = errors.Join(err, second)
+		} else {
+			err = nil
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	f.backend, f.filter = want, opened
+	return opened, nil
+}
+
+func (f *firewall) open(backend string) (filter, error) {
+	s, err := f.h.space("")
+	if err != nil {
+		return nil, err
+	}
+	defer s.release()
+	switch backend {
+	case NFTables:
+		return nft.Open(nft.Options{
+			Table: f.table(), Namespace: s.namespace.FD(),
+			AcceptMark: f.options.AcceptMark, AcceptMask: f.options.AcceptMask, LoopbackProxied: f.options.LoopbackProxied,
+		})
+	case IPTables:
+		return nil, cnm.E("", cnm.Unsupported, errors.New("this version has no iptables back end"))
+	default:
+		return none{}, nil
+	}
+}
+
+func (f *firewall) table() string { return "libnetwork-" + f.instance }
+
+// inside runs fn on a thread in the host's namespace, which processes that it starts are
+// in too.
+func (f *firewall) inside(fn func() error) error {
+	s, err := f.h.space("")
+	if err != nil {
+		return err
+	}
+	defer s.release()
+	return s.namespace.Do(fn)
+}
+
+func (f *firewall) apply(ctx context.Context, changes netstate.Changes) error {
+	filter, err := f.use(ctx)
+	if err != nil {
+		return err
+	}
+	if err := filter.Apply(ctx, changes); err != nil {
+		return err
+	}
+	return nil
+}
+
+func (f *firewall) observe(ctx context.Context) ([]netstate.Part, error) {
+	filter, err := f.use(ctx)
+	if errors.Is(err, cnm.Unsupported) {
+		return nil, nil // a host without filter holds no intents
+	}
+	if err != nil {
+		return nil, err
+	}
+	return filter.Observe(ctx)
+}
+
+// Backend implements Firewall.
+func (f *firewall) Backend(ctx context.Context) (string, error) {
+	if _, err := f.use(ctx); err != nil {
+		return "", err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.backend, nil
+}
+
+// Clean implements Firewall.
+func (f *firewall) Clean(ctx context.Context) error {
+	used, err := f.Backend(ctx)
+	if err != nil {
+		return cnm.Wrap("clean firewall", err)
+	}
+	var errs []error
+	for _, backend := range []string{NFTables, IPTables} {
+		if backend == used {
+			continue
+		}
+		if backend == IPTables && !f.mayHaveIPTables() {
+			continue
+		}
+		other, err := f.open(backend)
+		if errors.Is(err, cnm.Unsupported) {
+			continue
+		}
+		if err == nil {
+			err = errors.Join(other.Delete(ctx), other.Close())
+		}
+		errs = append(errs, err)
+	}
+	return cnm.Wrap("clean firewall", errors.Join(errs...))
+}
+
+// mayHaveIPTables reports whether iptables left anything that could be ours, so that no
+// process is started for nothing.
+func (f *firewall) mayHaveIPTables() bool {
+	var may bool
+	err := f.inside(func() error {
+		return nil
+	})
+	return err == nil && may
+}
+
+// Watch implements Firewall.
+func (f *firewall) Watch(ctx context.Context, notify func()) error {
+	filter, err := f.use(ctx)
+	if err != nil {
+		return cnm.Wrap("watch firewall", err)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(f.h.ctx, cancel)
+	f.h.watchers.Add(1)
+	done := func() { stop(); cancel(); f.h.watchers.Done() }
+	switch w := filter.(type) {
+	case *nft.Filter:
+		err = f.inside(func() error { return w.Watch(ctx, notify, done) })
+	default:
+		done()
+	}
+	if err != nil {
+		done()
+	}
+	return cnm.Wrap("watch firewall", err)
+}
+
+func (f *firewall) close() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.filter != nil {
+		// Closing a socket that nothing waits on says nothing.
+		_ = f.filter.Close()
+	}
+}
+
+// none is the back end of a host that filters nothing.
+type none struct{}
+
+func (none) Apply(_ context.Context, changes netstate.Changes) error {
+	for _, c := range changes {
+		if c.Verb == netstate.Add {
+			return cnm.E("", cnm.Unsupported, errors.New("the firewall is switched off; choose the back end nftables or iptables"))
+		}
+	}
+	return nil
+}
+
+func (none) Observe(context.Context) ([]netstate.Part, error) { return nil, nil }
+func (none) Delete(context.Context) error                     { return nil }
+func (none) Close() error                                     { return nil }
