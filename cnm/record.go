@@ -133,6 +133,9 @@ type Endpoint struct {
 	Priority int `json:"priority,omitempty"`
 	// Order numbers the joins of a sandbox, first is 1.
 	Order int `json:"order,omitempty"`
+	// Published are the ports that are published through this endpoint, with the host's
+	// ports as they were granted.
+	Published []PortBinding `json:"published,omitempty"`
 	// Parts is what the driver said the endpoint needs.
 	Parts []netstate.Part `json:"parts,omitempty"`
 }
@@ -150,17 +153,35 @@ type Port struct {
 	Port     uint16 `json:"port"`
 }
 
-// PortBinding publishes a container's port on the host.
+// PortBinding publishes a container's port on the host, or several ports in a row.
 type PortBinding struct {
 	Protocol uint8  `json:"protocol"` // IANA protocol number
 	Port     uint16 `json:"port"`
+	// PortEnd, if it is not zero, ends a range of the container's ports, which are
+	// published at as many ports of the host in a row, from HostPort on.
+	PortEnd uint16 `json:"portEnd,omitempty"`
 	// IP zero means the endpoint's own address.
 	IP netip.Addr `json:"ip,omitzero"`
 	// HostIP zero means the default binding address.
 	HostIP netip.Addr `json:"hostIP,omitzero"`
-	// HostPort zero means any free port; HostPortEnd zero means no range.
+	// HostPort zero means any free port. HostPortEnd, if it is not zero, ends a range of
+	// which one free port is taken, for a single port of the container.
 	HostPort    uint16 `json:"hostPort,omitempty"`
 	HostPortEnd uint16 `json:"hostPortEnd,omitempty"`
+	// Sandbox says of what is published that the sandbox asked for it, and not the
+	// endpoint.
+	Sandbox bool `json:"sandbox,omitempty"`
+	// Proxy says of what is published that a userland proxy serves it where the kernel
+	// does not.
+	Proxy bool `json:"proxy,omitempty"`
+}
+
+// Count is how many ports of the container the binding is for.
+func (b PortBinding) Count() int {
+	if b.PortEnd < b.Port {
+		return 1
+	}
+	return int(b.PortEnd) - int(b.Port) + 1
 }
 
 // Sandbox is the record of a container's network stack.
