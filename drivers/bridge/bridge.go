@@ -3,8 +3,7 @@
 // sandbox.
 //
 // The driver has no state: what it returns is a function of the records. Its options
-// are listed in docs/drivers/bridge.md. Those that need a packet filter or address
-// translation are refused with kind Unsupported; this version has neither.
+// are listed in docs/drivers/bridge.md. What may pass is decided by package firewall.
 package bridge
 
 import (
@@ -37,7 +36,8 @@ func (d *Driver) CreateNetwork(_ context.Context, network *cnm.Network) ([]netst
 			Name: o.bridge, Kind: netstate.Bridge, MAC: derivedMAC(network.ID), MTU: o.mtu, Adopt: o.named,
 			NoIPv6: !network.EnableIPv6,
 		}},
-		Sysctls: ipv6Sysctls(o.bridge, network.EnableIPv6),
+		Sysctls: append(ipv6Sysctls(o.bridge, network.EnableIPv6), d.forwarding(network, o)...),
+		Intents: d.policy(network, o).Intents(),
 	}
 	for _, address := range o.hostAddresses(network) {
 		part.Addrs = append(part.Addrs, netstate.Addr{Link: o.bridge, Prefix: address})
@@ -81,9 +81,11 @@ func (*Driver) DeleteNetwork(context.Context, *cnm.Network) error { return nil }
 
 // CreateEndpoint implements cnm.Driver. An endpoint without a MAC address gets a
 // random one.
-func (d *Driver) CreateEndpoint(_ context.Context, _ *cnm.Network, ep *cnm.Endpoint) error {
-	if len(ep.PortBindings) > 0 {
-		return cnm.E("", cnm.Unsupported, errors.New("published ports need the firewall, which this version does not have"))
+func (d *Driver) CreateEndpoint(_ context.Context, network *cnm.Network, ep *cnm.Endpoint) error {
+	for _, asked := range ep.PortBindings {
+		if _, err := d.PortBindings(network, ep, asked); err != nil {
+			return err
+		}
 	}
 	if _, err := parseEndpoint(ep); err != nil {
 		return err
@@ -131,9 +133,10 @@ func (d *Driver) Join(_ context.Context, network *cnm.Network, ep *cnm.Endpoint,
 		{
 			Owner: ep.Owner(),
 			Links: []netstate.Link{{
-				Name: hostLink, Kind: netstate.Veth, MTU: o.mtu, Master: o.bridge, NoIPv6: true,
+				Name: hostLink, Kind: netstate.Veth, MTU: o.mtu, Master: o.bridge, NoIPv6: true, Isolated: !o.icc,
 				Peer: netstate.Peer{Namespace: sandbox.Key, Name: ep.Interface},
 			}},
+			Intents: d.publications(d.policy(network, o), ep),
 		},
 		{
 			Owner: ep.Owner(), Namespace: sandbox.Key,

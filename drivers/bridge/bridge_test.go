@@ -57,6 +57,12 @@ func endpoint(n *cnm.Network) *cnm.Endpoint {
 	return ep
 }
 
+// web are one port under another number, and a range.
+var web = []cnm.PortBinding{
+	{Protocol: 6, Port: 80, HostPort: 8080},
+	{Protocol: 17, Port: 3000, PortEnd: 3999, HostPort: 3000, HostIP: netip.MustParseAddr("127.0.0.1")},
+}
+
 func internal(n *cnm.Network) *cnm.Network { n.Internal = true; return n }
 
 func TestGolden(t *testing.T) {
@@ -65,6 +71,7 @@ func TestGolden(t *testing.T) {
 	for name, test := range map[string]struct {
 		network *cnm.Network
 		options map[string]string
+		ports   []cnm.PortBinding
 	}{
 		"plain":    {network: network()},
 		"ipv6":     {network: withIPv6(network(prefix + "driver.mtu=9000"))},
@@ -72,6 +79,9 @@ func TestGolden(t *testing.T) {
 		"internal": {network: internal(network(prefix + "bridge.gateway_mode_ipv4=isolated"))},
 		"inhibit":  {network: network(prefix + "bridge.inhibit_ipv4=true")},
 		"gateways": {network: network("AddressIPv4=172.18.0.9/16", "DefaultGatewayIPv4=172.18.0.254")},
+		"filtered": {network: withIPv6(network(prefix+"bridge.enable_icc=false", prefix+"bridge.enable_ip_masquerade=false",
+			prefix+"bridge.trusted_host_interfaces=wg0", prefix+"bridge.gateway_mode_ipv6=routed")), ports: web},
+		"published": {network: withIPv6(network(prefix + "host_ipv4=192.0.2.1")), ports: web},
 		"sysctls": {network: network(), options: map[string]string{
 			prefix + "endpoint.ifname":  "net0",
 			prefix + "endpoint.sysctls": "net.ipv4.conf.IFNAME.log_martians=1, net.ipv4.neigh.IFNAME.gc_stale_time=30",
@@ -80,6 +90,13 @@ func TestGolden(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			ep := endpoint(test.network)
 			ep.Options = test.options
+			for _, asked := range test.ports {
+				granted, err := driver.PortBindings(test.network, ep, asked)
+				if err != nil {
+					t.Fatal(err)
+				}
+				ep.Published = append(ep.Published, granted...)
+			}
 			var all []netstate.Part
 			for _, step := range []func() ([]netstate.Part, error){
 				func() ([]netstate.Part, error) { return driver.CreateNetwork(t.Context(), test.network) },
@@ -130,21 +147,23 @@ func TestNetworkOptions(t *testing.T) {
 		{"BridgeName=br0", ""},
 		{"bridgename=br0", ""},
 		{prefix + "bridge.enable_ip_masquerade=false", ""},
-		{prefix + "bridge.enable_ip_masquerade=true", cnm.Unsupported},
-		{"EnableIPMasquerade=true", cnm.Unsupported},
+		{prefix + "bridge.enable_ip_masquerade=true", ""},
+		{"EnableIPMasquerade=perhaps", cnm.Invalid},
 		{prefix + "bridge.enable_icc=true", ""},
-		{prefix + "bridge.enable_icc=false", cnm.Unsupported},
+		{prefix + "bridge.enable_icc=false", ""},
 		{prefix + "bridge.host_binding_ipv4=127.0.0.1", ""},
 		{prefix + "bridge.host_binding_ipv4=localhost", cnm.Invalid},
 		{prefix + "bridge.default_bridge=true", ""},
 		{prefix + "bridge.inhibit_ipv4=yes", cnm.Invalid},
 		{prefix + "bridge.gateway_mode_ipv4=routed", ""},
-		{prefix + "bridge.gateway_mode_ipv4=nat", cnm.Unsupported},
-		{prefix + "bridge.gateway_mode_ipv6=nat-unprotected", cnm.Unsupported},
+		{prefix + "bridge.gateway_mode_ipv4=nat", ""},
+		{prefix + "bridge.gateway_mode_ipv6=nat-unprotected", ""},
 		{prefix + "bridge.gateway_mode_ipv4=isolated", cnm.Invalid}, // is not internal
 		{prefix + "bridge.gateway_mode_ipv4=other", cnm.Invalid},
 		{prefix + "bridge.trusted_host_interfaces=", ""},
-		{prefix + "bridge.trusted_host_interfaces=eth1", cnm.Unsupported},
+		{prefix + "bridge.trusted_host_interfaces=eth1:wlan0", ""},
+		{prefix + "bridge.trusted_host_interfaces=eth1:eth1", cnm.Invalid},
+		{prefix + "bridge.trusted_host_interfaces=eth1 eth2", cnm.Invalid},
 		{prefix + "driver.mtu=68", ""},
 		{prefix + "driver.mtu=67", cnm.Invalid},
 		{prefix + "driver.mtu=0", cnm.Invalid},
@@ -155,9 +174,11 @@ func TestNetworkOptions(t *testing.T) {
 		{prefix + "advertise_addr_nmsgs=3", ""},
 		{prefix + "advertise_addr_nmsgs=4", cnm.Invalid},
 		{prefix + "advertise_addr_ms=99", cnm.Invalid},
-		{prefix + "host_ipv4=192.0.2.1", cnm.Unsupported},
-		{prefix + "host_ipv6=2001:db8::1", cnm.Unsupported},
-		{prefix + "driver.private.no_proxy_6to4=true", cnm.Unsupported},
+		{prefix + "host_ipv4=192.0.2.1", ""},
+		{prefix + "host_ipv4=2001:db8::1", cnm.Invalid},
+		{prefix + "host_ipv6=2001:db8::1", ""},
+		{prefix + "host_ipv6=192.0.2.1", cnm.Invalid},
+		{prefix + "driver.private.no_proxy_6to4=true", ""},
 		{"AddressIPv4=10.0.0.1/8", cnm.Invalid},
 		{"DefaultGatewayIPv4=10.0.0.1", cnm.Invalid},
 		{prefix + "bridge.nmae=x", cnm.Invalid},
@@ -174,9 +195,8 @@ func TestNetworkOptions(t *testing.T) {
 
 func TestDriverOptions(t *testing.T) {
 	for option, kind := range map[string]cnm.Kind{
-		"EnableIPForwarding=true": cnm.Unsupported, "EnableIPTables=true": cnm.Unsupported,
-		"EnableIP6Tables=true": cnm.Unsupported, "EnableUserlandProxy=true": cnm.Unsupported,
-		"EnableIPForwarding=false": "", "UserlandProxyPath=/bin/x": "", "DefaultBindingIP=127.0.0.1": "",
+		"EnableIPForwarding=true": "", "EnableIPTables=false": "", "EnableIP6Tables=no": cnm.Invalid,
+		"EnableUserlandProxy=true": "", "EnableIPForwarding=false": "", "UserlandProxyPath=/bin/x": "", "DefaultBindingIP=127.0.0.1": "",
 		"DefaultBindingIP=x": cnm.Invalid, "EnableIPtable=true": cnm.Invalid,
 	} {
 		key, value, _ := strings.Cut(option, "=")
@@ -196,7 +216,10 @@ func TestEndpoints(t *testing.T) {
 	}{
 		{"random MAC", func(ep *cnm.Endpoint) { ep.MAC = netstate.MAC{} }, ""},
 		{"multicast MAC", func(ep *cnm.Endpoint) { ep.MAC[0] = 3 }, cnm.Invalid},
-		{"published port", func(ep *cnm.Endpoint) { ep.PortBindings = []cnm.PortBinding{{Port: 80}} }, cnm.Unsupported},
+		{"published port", func(ep *cnm.Endpoint) { ep.PortBindings = []cnm.PortBinding{{Protocol: 6, Port: 80}} }, ""},
+		{"published port of another's address", func(ep *cnm.Endpoint) {
+			ep.PortBindings = []cnm.PortBinding{{Protocol: 6, Port: 80, IP: netip.MustParseAddr("172.18.0.3")}}
+		}, cnm.Invalid},
 		{"bad name", func(ep *cnm.Endpoint) { ep.Options = map[string]string{prefix + "endpoint.ifname": "a b"} }, cnm.Invalid},
 		{"sysctl of all", func(ep *cnm.Endpoint) {
 			ep.Options = map[string]string{prefix + "endpoint.sysctls": "net.ipv4.conf.all.forwarding=1"}

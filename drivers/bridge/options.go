@@ -1,12 +1,13 @@
 package bridge
 
 import (
-	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"unicode"
 
 	"github.com/docker/libnetwork/cnm"
+	"github.com/docker/libnetwork/firewall"
 	"github.com/docker/libnetwork/internal/label"
 	"github.com/docker/libnetwork/netstate"
 )
@@ -60,36 +61,48 @@ var networkOptions = [][]string{
 
 var endpointOptions = [][]string{{optEndpointName}, {optIfname}, {optSysctls}}
 
-// Config is the configuration of the driver as a whole. It holds nothing yet that
-// is not the firewall's.
-type Config struct{}
+// Config is the configuration of the driver as a whole. The zero Config is the default.
+type Config struct {
+	// NoForwarding leaves the host's forwarding of packets as it is, although networks
+	// need it.
+	NoForwarding bool
+	// NoFilter4 and NoFilter6 leave the packet filter of a family to somebody else.
+	NoFilter4, NoFilter6 bool
+	// UserlandProxy has a proxy relay what the kernel cannot translate: connections to
+	// the host's loopback addresses, and from IPv6 to IPv4.
+	UserlandProxy bool
+	// BindingIP is the host's address that ports are published at unless they say
+	// otherwise; zero means all.
+	BindingIP netip.Addr
+}
 
 // ParseConfig reads the driver's options.
 func ParseConfig(options map[string]string) (Config, error) {
 	d := label.NewDecoder(options, driverOptions...)
-	for _, name := range []string{optForwarding, optIPTables, optIP6Tables, optProxy} {
-		if d.Bool(name, false) {
-			return Config{}, needsFirewall(name, d.String(name))
-		}
-	}
-	d.Addr(optBindingIP)
-	return Config{}, d.Err()
-}
-
-func needsFirewall(name, value string) error {
-	return cnm.E("", cnm.Unsupported, fmt.Errorf("option %q: value %q needs the firewall, which this version does not have", name, value))
+	return Config{
+		NoForwarding:  !d.Bool(optForwarding, true),
+		NoFilter4:     !d.Bool(optIPTables, true),
+		NoFilter6:     !d.Bool(optIP6Tables, true),
+		UserlandProxy: d.Bool(optProxy, false),
+		BindingIP:     d.Addr(optBindingIP),
+	}, d.Err()
 }
 
 // network is what the options of a network say.
 type network struct {
-	bridge   string
-	named    bool // the user chose the bridge's name
-	mtu      int
-	inhibit4 bool
-	// isolated4 and isolated6: the host has no address in the network.
-	isolated4, isolated6 bool
-	address4, address6   netip.Prefix
-	gateway4, gateway6   netip.Addr
+	bridge             string
+	named              bool // the user chose the bridge's name
+	mtu                int
+	inhibit4           bool
+	mode4, mode6       firewall.Mode
+	address4, address6 netip.Prefix
+	gateway4, gateway6 netip.Addr
+	masquerade         bool
+	source4, source6   netip.Addr // what masquerading makes of the containers' addresses
+	icc                bool
+	trusted            []string
+	binding            netip.Addr // where ports are published; zero: everywhere
+	noProxy6To4        bool
 }
 
 // Bounds of a link's MTU in bytes: IPv4 needs 68 (RFC 791), IPv6 1280 (RFC 8200
@@ -102,9 +115,6 @@ const (
 
 func parseNetwork(n *cnm.Network) (*network, error) {
 	d := label.NewDecoder(n.Options, networkOptions...)
-	if err := refuseFirewall(d); err != nil {
-		return nil, err
-	}
 	o := &network{bridge: "br-" + n.ID[:min(12, len(n.ID))]}
 	if d.Has(optName) {
 		o.bridge, o.named = d.String(optName), true
@@ -118,8 +128,7 @@ func parseNetwork(n *cnm.Network) (*network, error) {
 	}
 	o.mtu = d.Int(optMTU, lowest, highestMTU, 0)
 	o.inhibit4 = d.Bool(optInhibitIPv4, false)
-	o.isolated4 = isolated(d, optGatewayMode4, n)
-	o.isolated6 = isolated(d, optGatewayMode6, n)
+	o.mode4, o.mode6 = gatewayMode(d, optGatewayMode4, n), gatewayMode(d, optGatewayMode6, n)
 	o.address4, o.address6 = inSubnet(d, optAddressIPv4, n.Subnets4), inSubnet(d, optAddressIPv6, n.Subnets6)
 	o.gateway4, o.gateway6 = gatewayIn(d, optGatewayIPv4, n.Subnets4), gatewayIn(d, optGatewayIPv6, n.Subnets6)
 	// An interface's name is the prefix and a number.
@@ -128,44 +137,44 @@ func parseNetwork(n *cnm.Network) (*network, error) {
 	}
 	d.Int(optNMsgs, 0, 3, 0)
 	d.Int(optMsgInterval, 100, 2000, 0)
-	d.Addr(optHostBinding)
+	o.masquerade, o.icc = d.Bool(optMasquerade, true), d.Bool(optICC, true)
+	o.source4, o.source6 = ofFamily(d, optHostIPv4, netip.Addr.Is4), ofFamily(d, optHostIPv6, netip.Addr.Is6)
+	o.binding, o.noProxy6To4 = d.Addr(optHostBinding), d.Bool(optNoProxy, false)
+	for name := range strings.SplitSeq(d.String(optTrusted), ":") {
+		if name == "" {
+			continue
+		}
+		if !validLinkName(name) || slices.Contains(o.trusted, name) {
+			d.Refuse(optTrusted, "names of interfaces, each once, separated by ':'")
+		}
+		o.trusted = append(o.trusted, name)
+	}
 	d.Bool(optDefault, false)
 	return o, d.Err()
 }
 
-// refuseFirewall refuses what asks for filtering or address translation.
-func refuseFirewall(d *label.Decoder) error {
-	for name, harmless := range map[string]bool{optMasquerade: false, optICC: true, optNoProxy: false} {
-		if d.Bool(name, harmless) != harmless {
-			return needsFirewall(name, d.String(name))
-		}
+func ofFamily(d *label.Decoder, name string, is func(netip.Addr) bool) netip.Addr {
+	address := d.Addr(name)
+	if address.IsValid() && !is(address) {
+		d.Refuse(name, "an address of the other family")
 	}
-	for _, name := range []string{optTrusted, optHostIPv4, optHostIPv6} {
-		if d.String(name) != "" {
-			return needsFirewall(name, d.String(name))
-		}
-	}
-	for _, name := range []string{optGatewayMode4, optGatewayMode6} {
-		if mode := d.String(name); mode == "nat" || mode == "nat-unprotected" {
-			return needsFirewall(name, mode)
-		}
-	}
-	return d.Err()
+	return address
 }
 
-// isolated reads a gateway mode. Without a firewall every network is routed.
-func isolated(d *label.Decoder, name string, n *cnm.Network) bool {
-	switch d.String(name) {
-	case "", "routed":
-		return false
-	case "isolated":
+func gatewayMode(d *label.Decoder, name string, n *cnm.Network) firewall.Mode {
+	switch mode := firewall.Mode(d.String(name)); mode {
+	case "":
+		return firewall.NAT
+	case firewall.NAT, firewall.Unprotected, firewall.Routed:
+		return mode
+	case firewall.Isolated:
 		if !n.Internal {
 			d.Refuse(name, "another mode, or the network to be internal")
 		}
-		return true
+		return mode
 	}
 	d.Refuse(name, `"nat", "nat-unprotected", "routed" or "isolated"`)
-	return false
+	return ""
 }
 
 // inSubnet reads an address of the bridge, which must be in a subnet of the network.
@@ -211,8 +220,8 @@ func (o *network) hostAddresses(n *cnm.Network) []netip.Prefix {
 			}
 		}
 	}
-	family(o.inhibit4 || o.isolated4, o.address4, n.Subnets4)
-	family(o.isolated6, o.address6, n.Subnets6)
+	family(o.inhibit4 || o.mode4 == firewall.Isolated, o.address4, n.Subnets4)
+	family(o.mode6 == firewall.Isolated, o.address6, n.Subnets6)
 	return out
 }
 
