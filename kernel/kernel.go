@@ -80,14 +80,11 @@ type Ports interface {
 	InUse(ctx context.Context, protocol netstate.Protocol) ([]netip.AddrPort, error)
 	// Ephemeral returns the range of ports that the host hands out by itself, inclusive
 	// (ip_local_port_range), and those that are reserved (ip_local_reserved_ports).
-	Ephemeral(ctx context.Context) (first, last uint16, reserved []PortRange, err error)
+	Ephemeral(ctx context.Context) (first, last uint16, reserved []netstate.PortRange, err error)
 	// Dial connects to an IP address and port from the host's namespace; network is "tcp"
 	// or "udp".
 	Dial(ctx context.Context, network, address string) (net.Conn, error)
 }
-
-// PortRange is a range of ports, inclusive.
-type PortRange struct{ First, Last uint16 }
 
 // Namespaces makes and removes network namespaces, each pinned at a path.
 type Namespaces interface {

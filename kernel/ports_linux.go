@@ -123,7 +123,7 @@ func (p ports) InUse(ctx context.Context, protocol netstate.Protocol) ([]netip.A
 }
 
 // Ephemeral implements Ports.
-func (p ports) Ephemeral(context.Context) (first, last uint16, reserved []PortRange, err error) {
+func (p ports) Ephemeral(context.Context) (first, last uint16, reserved []netstate.PortRange, err error) {
 	s, err := p.h.space("")
 	if err != nil {
 		return 0, 0, nil, err
@@ -147,7 +147,7 @@ func (p ports) Ephemeral(context.Context) (first, last uint16, reserved []PortRa
 		from, err1 := strconv.ParseUint(low, 10, 16)
 		to, err2 := strconv.ParseUint(high, 10, 16)
 		if err1 == nil && err2 == nil {
-			reserved = append(reserved, PortRange{uint16(from), uint16(to)})
+			reserved = append(reserved, netstate.PortRange{First: uint16(from), Last: uint16(to)})
 		}
 	}
 	return first, last, reserved, nil

@@ -110,6 +110,12 @@ func (p Protocol) String() string {
 	return strconv.Itoa(int(p))
 }
 
+// PortRange is a range of transport ports, inclusive.
+type PortRange struct{ First, Last uint16 }
+
+// Contains reports whether the port is in the range.
+func (r PortRange) Contains(port uint16) bool { return r.First <= port && port <= r.Last }
+
 func (Intent) object() {}
 
 // Is6 reports whether the intent is about IPv6. Allow and Loopback are about both

@@ -1,0 +1,236 @@
+// Package portmap reserves ports of the host for containers, and relays by proxy what
+// the packet filter cannot translate.
+//
+// A port is reserved by a socket that is bound to it, so that nobody else on the host can
+// take it, and that answers nothing. Wide ranges are the exception: they are only checked
+// against the sockets that there are. What was reserved is not stored: after a restart
+// the same requests, with the ports that were granted, are made again.
+package portmap
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+
+	"github.com/docker/libnetwork/cnm"
+	"github.com/docker/libnetwork/netstate"
+	"github.com/docker/libnetwork/portmap/proxy"
+)
+
+// Sockets takes ports of the host; the Ports of package kernel do.
+type Sockets interface {
+	// Bind returns the socket that holds a port. In use is Exists, no address of the host
+	// Invalid, no sockets of the protocol Unsupported.
+	Bind(ctx context.Context, protocol netstate.Protocol, address netip.AddrPort, admit bool) (*os.File, error)
+	// Admit makes a socket that was bound to be admitted take connections or datagrams.
+	Admit(protocol netstate.Protocol, socket *os.File) error
+	// InUse returns the addresses that sockets of the protocol are bound to.
+	InUse(ctx context.Context, protocol netstate.Protocol) ([]netip.AddrPort, error)
+	// Ephemeral returns the ports that the host hands out by itself, and those of them
+	// that it is not to.
+	Ephemeral(ctx context.Context) (first, last uint16, reserved []netstate.PortRange, err error)
+	// Dial connects from the host to an address.
+	Dial(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// Holder is who ports are reserved for.
+type Holder struct {
+	// ID tells holders apart. One holder may reserve what it holds already, in order to
+	// hand it from one Reservation to the next.
+	ID string
+	// Name is for errors, as `endpoint "web"`.
+	Name string
+}
+
+// Mapper reserves the ports of one host. It is safe for concurrent use.
+type Mapper struct {
+	sockets Sockets
+	log     *slog.Logger
+
+	mu     sync.Mutex // guards what follows
+	claims table
+	// next is where the search for a free port goes on.
+	next uint16
+}
+
+// New returns a mapper that holds nothing.
+func New(sockets Sockets, log *slog.Logger) *Mapper {
+	return &Mapper{sockets: sockets, log: log, claims: newTable()}
+}
+
+// Reservation holds ports until Release. It belongs to one goroutine at a time.
+type Reservation struct {
+	mapper   *Mapper
+	holder   Holder
+	bindings []cnm.PortBinding
+	held     []held
+	proxies  []*proxy.Proxy
+}
+
+// held is a claim with the container's address and first port behind it.
+type held struct {
+	claim  *claim
+	target netip.AddrPort
+}
+
+// Bindings returns what was granted, in the order of the request: HostPort is set, and
+// HostPortEnd is zero.
+func (r *Reservation) Bindings() []cnm.PortBinding { return r.bindings }
+
+// Reserve takes ports of the host for the bindings. Those of one group get the same
+// ports. A binding without an address of the host takes none. In use is Exists, with an
+// error that names who has the port; no free port in the range asked for is Exhausted.
+func (m *Mapper) Reserve(ctx context.Context, holder Holder, groups [][]cnm.PortBinding) (*Reservation, error) {
+	r := &Reservation{mapper: m, holder: holder}
+	for _, group := range groups {
+		if err := m.reserveGroup(ctx, r, group); err != nil {
+			r.Release()
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+func (m *Mapper) reserveGroup(ctx context.Context, r *Reservation, group []cnm.PortBinding) error {
+	candidates, err := m.candidates(ctx, group)
+	if err != nil {
+		return err
+	}
+	var busy error
+	for {
+		port, more := candidates.next()
+		if !more {
+			return candidates.exhausted(group[0], busy)
+		}
+		taken, err := m.claimGroup(ctx, r.holder, group, port)
+		switch {
+		case err == nil:
+			m.settle(candidates, port)
+			r.held = append(r.held, taken...)
+			for _, b := range group {
+				if b.HostIP.IsValid() {
+					b.HostPort, b.HostPortEnd = port, 0
+				}
+				r.bindings = append(r.bindings, b)
+			}
+			return nil
+		case !errors.Is(err, cnm.Exists):
+			return err
+		}
+		if busy == nil {
+			busy = err
+		}
+	}
+}
+
+// claimGroup takes one port, or as many in a row as the bindings are for, at all
+// addresses of the group.
+func (m *Mapper) claimGroup(ctx context.Context, holder Holder, group []cnm.PortBinding, port uint16) (taken []held, err error) {
+	defer func() {
+		if err != nil {
+			m.release(taken)
+		}
+	}()
+	for _, b := range group {
+		if !b.HostIP.IsValid() {
+			continue
+		}
+		if int(port)+b.Count()-1 > 65535 {
+			return taken, cnm.E("", cnm.Invalid, fmt.Errorf("%d ports from %d on: the highest port is 65535", b.Count(), port))
+		}
+		wanted := claim{
+			holder: holder, protocol: netstate.Protocol(b.Protocol), address: b.HostIP, proxied: b.Proxy,
+			ports: netstate.PortRange{First: port, Last: port + uint16(b.Count()-1)},
+		}
+		c, err := m.claim(ctx, wanted)
+		if err != nil {
+			return taken, err
+		}
+		taken = append(taken, held{c, netip.AddrPortFrom(b.IP, b.Port)})
+	}
+	return taken, nil
+}
+
+// claim takes the ports of one address, first from the others here and then from the
+// rest of the host.
+func (m *Mapper) claim(ctx context.Context, wanted claim) (*claim, error) {
+	m.mu.Lock()
+	taken, err := m.claims.take(wanted)
+	m.mu.Unlock()
+	if err != nil || taken.users > 1 {
+		return taken, err
+	}
+	if err := m.bind(ctx, taken); err != nil {
+		m.release([]held{{claim: taken}})
+		return nil, err
+	}
+	return taken, nil
+}
+
+// widest is how many ports in a row are held by sockets. Of more it would cost too much:
+// a socket takes about 1 KiB of the kernel's memory and a descriptor.
+const widest = 256
+
+// bind takes the sockets of a claim. For a protocol without sockets in this kernel
+// nobody can take the port either.
+func (m *Mapper) bind(ctx context.Context, c *claim) error {
+	if c.wide() {
+		return m.checkFree(ctx, c)
+	}
+	for port := int(c.ports.First); port <= int(c.ports.Last); port++ {
+		socket, err := m.sockets.Bind(ctx, c.protocol, netip.AddrPortFrom(c.address, uint16(port)), c.proxied)
+		if errors.Is(err, cnm.Unsupported) && !c.proxied {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		c.sockets = append(c.sockets, socket)
+	}
+	return nil
+}
+
+// checkFree refuses a range that a socket of the host is in.
+func (m *Mapper) checkFree(ctx context.Context, c *claim) error {
+	used, err := m.sockets.InUse(ctx, c.protocol)
+	if err != nil {
+		return err
+	}
+	for _, u := range used {
+		if c.ports.Contains(u.Port()) && overlap(c.address, u.Addr()) {
+			return cnm.E("reserve "+c.subject(), cnm.Exists, fmt.Errorf("port %d is in use by another process", u.Port()))
+		}
+	}
+	return nil
+}
+
+// Release ends the proxies and gives the ports back. What another reservation of the
+// same holder shares stays. Calling it again does nothing.
+func (r *Reservation) Release() {
+	for _, p := range r.proxies {
+		if err := p.Close(); err != nil {
+			r.mapper.log.Warn("end userland proxy", "holder", r.holder.Name, "error", err)
+		}
+	}
+	r.mapper.release(r.held)
+	r.proxies, r.held = nil, nil
+}
+
+func (m *Mapper) release(all []held) {
+	var sockets []*os.File
+	m.mu.Lock()
+	for _, h := range all {
+		sockets = append(sockets, m.claims.drop(h.claim)...)
+	}
+	m.mu.Unlock()
+	for _, socket := range sockets {
+		if err := socket.Close(); err != nil {
+			m.log.Warn("release port", "socket", socket.Name(), "error", err)
+		}
+	}
+}
