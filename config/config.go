@@ -23,6 +23,16 @@ const (
 	DefaultAnnounceInterval = time.Second
 )
 
+// Values of DaemonCfg.FirewallBackend: what filters and translates packets.
+const (
+	// FirewallNFTables talks to the kernel itself.
+	FirewallNFTables = "nftables"
+	// FirewallIPTables runs the programs iptables-restore and ip6tables-restore.
+	FirewallIPTables = "iptables"
+	// FirewallNone leaves it to the operator: no port can be published, except by proxy.
+	FirewallNone = "none"
+)
+
 // Config is the configuration of a controller.
 type Config struct {
 	Daemon  DaemonCfg
@@ -73,6 +83,12 @@ type DaemonCfg struct {
 	DefaultAddressPools []AddressPool
 	// NeverUse lists prefixes, in CIDR form, that no automatic subnet may overlap.
 	NeverUse []string
+	// FirewallBackend is FirewallNFTables, FirewallIPTables or FirewallNone. Empty means
+	// nftables if the kernel has it, and iptables otherwise.
+	FirewallBackend string
+	// AcceptMark lets packets into all networks that bear this mark, written as mark or
+	// mark/mask in any base, such as "0x1/0xff". Empty means none.
+	AcceptMark string
 	// Announce says how new addresses are made known on the link.
 	Announce AnnounceCfg
 	// ClusterProvider is the cluster manager; nil means none.

@@ -41,6 +41,8 @@ type fileDaemon struct {
 	HostNamespace       string
 	NeverUse            []string
 	DefaultAddressPools []AddressPool
+	FirewallBackend     string
+	AcceptMark          string
 	AnnounceCount       *int
 	AnnounceInterval    *time.Duration
 }
@@ -152,6 +154,8 @@ func (c *Config) takeOver(in *file) error {
 		OptionLabels(in.Daemon.Labels),
 		OptionDefaultAddressPools(in.Daemon.DefaultAddressPools),
 		OptionNeverUse(in.Daemon.NeverUse...),
+		OptionFirewallBackend(in.Daemon.FirewallBackend),
+		OptionAcceptMark(in.Daemon.AcceptMark),
 		OptionDiscoveryAddress(in.Cluster.Address),
 		OptionLocalKVProvider(in.Scopes.Local.Client.Provider),
 		OptionLocalKVProviderURL(in.Scopes.Local.Client.Address),

@@ -36,7 +36,8 @@ func TestParseConfigFull(t *testing.T) {
 				{Base: "10.64.0.0/10", Size: 24},
 				{Base: "fd00:2::/48", Size: 64},
 			},
-			NeverUse: []string{"10.1.0.0/16", "fd00:1::/48"},
+			NeverUse:        []string{"10.1.0.0/16", "fd00:1::/48"},
+			FirewallBackend: config.FirewallIPTables, AcceptMark: "0x1/0xff",
 			Announce: config.AnnounceCfg{Count: 2, Interval: 500 * time.Millisecond},
 		},
 		Cluster: config.ClusterCfg{

@@ -102,6 +102,18 @@ func OptionNeverUse(prefixes ...string) Option {
 	return func(c *Config) { c.Daemon.NeverUse = append(c.Daemon.NeverUse, prefixes...) }
 }
 
+// OptionFirewallBackend sets what filters packets: FirewallNFTables, FirewallIPTables or
+// FirewallNone; empty means the first that works of the former two.
+func OptionFirewallBackend(name string) Option {
+	return func(c *Config) { c.Daemon.FirewallBackend = name }
+}
+
+// OptionAcceptMark lets packets into all networks that bear a mark, such as "0x1/0xff";
+// empty means none.
+func OptionAcceptMark(mark string) Option {
+	return func(c *Config) { c.Daemon.AcceptMark = mark }
+}
+
 // OptionAnnounce sets how often (0 to 3 times) and at what interval (100 ms to 2 s)
 // new addresses are made known on the link. With 0 times the interval is ignored.
 func OptionAnnounce(count int, interval time.Duration) Option {

@@ -176,6 +176,10 @@ func TestValidateRefuses(t *testing.T) {
 		{"pool 4 in 6", pools("::ffff:10.0.0.0/104", 112), `is IPv4 in IPv6 form`},
 		{"pool size too small", pools("10.0.0.0/8", 7), `size 7 is not from 8 to 32`},
 		{"pool size too large", pools("fd00::/8", 129), `size 129 is not from 8 to 128`},
+		{"firewall", config.OptionFirewallBackend("pf"), `firewall back end "pf": want "nftables", "iptables", "none"`},
+		{"mark", config.OptionAcceptMark("0x10/0xf"), `accept mark "0x10/0xf": want`},
+		{"mark without end", config.OptionAcceptMark("1/"), `accept mark "1/": want`},
+		{"mark of nothing", config.OptionAcceptMark("0/0"), `accept mark "0/0": want`},
 		{"never use", config.OptionNeverUse("10.0.0.0/8", "x"), `never use "x": not in CIDR form`},
 		{"announce negative", config.OptionAnnounce(-1, time.Second), `announce: count -1 is not from 0 to 3`},
 		{"announce too often", config.OptionAnnounce(4, time.Second), `announce: count 4 is not from 0 to 3`},
@@ -277,6 +281,17 @@ func TestEntryString(t *testing.T) {
 	} {
 		if got := entry.String(); got != want {
 			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
+func TestParseMark(t *testing.T) {
+	for text, want := range map[string][2]uint32{
+		"": {0, 0}, "1": {1, 0xffffffff}, "0x1/0xff": {1, 0xff}, "0/1": {0, 1}, "4294967295": {0xffffffff, 0xffffffff},
+	} {
+		mark, mask, err := config.ParseMark(text)
+		if got := [2]uint32{mark, mask}; err != nil || got != want {
+			t.Errorf("%q: %#x, error %v, want %#x", text, got, err, want)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -49,6 +50,14 @@ func (d *DaemonCfg) validate() []error {
 		validateName("default driver", d.DefaultDriver),
 		d.Announce.validate(),
 	}
+	switch d.FirewallBackend {
+	case "", FirewallNFTables, FirewallIPTables, FirewallNone:
+	default:
+		found = append(found, types.BadRequestErrorf("firewall back end %q: want %q, %q, %q, or nothing for the first that works",
+			d.FirewallBackend, FirewallNFTables, FirewallIPTables, FirewallNone))
+	}
+	_, _, err := ParseMark(d.AcceptMark)
+	found = append(found, err)
 	for _, pool := range d.DefaultAddressPools {
 		found = append(found, pool.validate())
 	}
@@ -141,3 +150,22 @@ func (p problems) Error() string {
 
 // Unwrap returns the errors.
 func (p problems) Unwrap() []error { return p }
+
+// ParseMark reads the text of DaemonCfg.AcceptMark: a packet's mark counts if it is the
+// mark in the bits of the mask. Without a mask all bits count; of an empty text none do,
+// and the mask is 0. Another text is a types.BadRequestError.
+func ParseMark(text string) (mark, mask uint32, err error) {
+	if text == "" {
+		return 0, 0, nil
+	}
+	first, second, masked := strings.Cut(text, "/")
+	if !masked {
+		second = "0xffffffff"
+	}
+	m, err := strconv.ParseUint(first, 0, 32)
+	k, maskErr := strconv.ParseUint(second, 0, 32)
+	if err != nil || maskErr != nil || k == 0 || m&^k != 0 {
+		return 0, 0, types.BadRequestErrorf("accept mark %q: want a mark of 32 bits, or mark/mask where the mask is not 0 and covers the mark, such as 0x1/0xff", text)
+	}
+	return uint32(m), uint32(k), nil
+}
