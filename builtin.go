@@ -2,6 +2,7 @@ package libnetwork
 
 import (
 	"github.com/docker/libnetwork/cnm"
+	"github.com/docker/libnetwork/config"
 	"github.com/docker/libnetwork/drivers/bridge"
 	"github.com/docker/libnetwork/drivers/host"
 	"github.com/docker/libnetwork/drivers/null"
@@ -17,22 +18,26 @@ type driverEntry struct {
 	noAddresses bool
 }
 
-// builtinDrivers is the table of the drivers of this build. Options are by network
-// type.
-func builtinDrivers(options func(networkType string) (map[string]string, error)) (map[string]driverEntry, error) {
-	given, err := options("bridge")
-	if err != nil {
-		return nil, cnm.Wrap(quote("driver", "bridge"), err)
-	}
-	bridgeConfig, err := bridge.ParseConfig(given)
-	if err != nil {
-		return nil, cnm.Wrap(quote("driver", "bridge"), err)
-	}
+// builtinDrivers is the table of the drivers of this build.
+func builtinDrivers(settings bridge.Config) map[string]driverEntry {
 	return map[string]driverEntry{
-		"bridge": {driver: bridge.New(bridgeConfig), scope: cnm.Local},
+		"bridge": {driver: bridge.New(settings), scope: cnm.Local},
 		"host":   {driver: host.New(), scope: cnm.Local, single: true, noAddresses: true},
 		"null":   {driver: null.New(), scope: cnm.Local, single: true, noAddresses: true},
-	}, nil
+	}
+}
+
+// bridgeConfig is what the configuration says to the bridge driver.
+func bridgeConfig(cfg *config.Config) (bridge.Config, error) {
+	given, err := driverOptions(cfg, "bridge")
+	if err != nil {
+		return bridge.Config{}, cnm.Wrap(quote("driver", "bridge"), err)
+	}
+	settings, err := bridge.ParseConfig(given)
+	if cfg.Daemon.FirewallBackend == config.FirewallNone {
+		settings.NoFilter4, settings.NoFilter6 = true, true
+	}
+	return settings, cnm.Wrap(quote("driver", "bridge"), err)
 }
 
 // driver returns a driver by the type of its networks.

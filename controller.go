@@ -13,6 +13,7 @@ import (
 	"github.com/docker/libnetwork/cnm"
 	"github.com/docker/libnetwork/config"
 	"github.com/docker/libnetwork/kernel"
+	"github.com/docker/libnetwork/portmap"
 	"github.com/docker/libnetwork/types"
 )
 
@@ -23,6 +24,7 @@ type controller struct {
 	store   cnm.Store
 	drivers map[string]driverEntry
 	ipams   map[string]cnm.IPAM
+	ports   *portmap.Mapper
 	paths   paths
 	log     *slog.Logger
 	// announce is how often and how far apart addresses are announced, unless the
@@ -223,6 +225,7 @@ func (c *controller) Stop() {
 	c.stopped = true
 	c.mu.Unlock()
 	c.background.stop()
+	c.stopServing()
 	if err := c.host.Close(); err != nil {
 		c.log.Error("stop: close the kernel's sockets", "error", err)
 	}

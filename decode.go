@@ -84,24 +84,58 @@ func bindingsFrom(bindings []types.PortBinding) ([]cnm.PortBinding, error) {
 		if err != nil {
 			return nil, err
 		}
-		if b.HostPortEnd != 0 && b.HostPortEnd < b.HostPort {
-			return nil, invalid("port binding %s: the range of host ports ends before it starts", b.String())
+		if err := checkBinding(b); err != nil {
+			return nil, fmt.Errorf("port binding %s: %w", b.String(), err)
 		}
-		out = append(out, cnm.PortBinding{
+		binding := cnm.PortBinding{
 			Protocol: uint8(b.Proto), IP: ip, Port: b.Port,
 			HostIP: hostIP, HostPort: b.HostPort, HostPortEnd: b.HostPortEnd,
-		})
+		}
+		if binding.HostPortEnd == binding.HostPort {
+			binding.HostPortEnd = 0
+		}
+		if last := len(out) - 1; last >= 0 && follows(out[last], binding) {
+			out[last].PortEnd = binding.Port
+			continue
+		}
+		out = append(out, binding)
 	}
 	return out, nil
+}
+
+func checkBinding(b types.PortBinding) error {
+	switch {
+	case b.Proto != types.TCP && b.Proto != types.UDP && b.Proto != types.SCTP:
+		return invalid("protocol %s has no ports; want tcp, udp or sctp", b.Proto)
+	case b.Port == 0:
+		return invalid("the container's port is 0; want 1 to 65535")
+	case b.HostPortEnd != 0 && b.HostPortEnd < b.HostPort:
+		return invalid("the range of host ports ends before it starts")
+	case b.HostPort == 0 && b.HostPortEnd != 0:
+		return invalid("the range of host ports starts at 0; want 1 to 65535, or no range")
+	}
+	return nil
+}
+
+// follows reports whether a binding goes on where another ends, on both sides: many in a
+// row are one range.
+func follows(before, next cnm.PortBinding) bool {
+	count := uint16(before.Count())
+	return next.HostPort != 0 && next.HostPortEnd == 0 && before.HostPortEnd == 0 &&
+		before.Protocol == next.Protocol && before.IP == next.IP && before.HostIP == next.HostIP &&
+		next.Port > before.Port && next.Port-before.Port == count && next.HostPort-before.HostPort == count && next.HostPort > before.HostPort
 }
 
 func bindingsTo(bindings []cnm.PortBinding) []types.PortBinding {
 	var out []types.PortBinding
 	for _, b := range bindings {
-		out = append(out, types.PortBinding{
-			Proto: types.Protocol(b.Protocol), IP: ipTo(b.IP), Port: b.Port,
-			HostIP: ipTo(b.HostIP), HostPort: b.HostPort, HostPortEnd: b.HostPortEnd,
-		})
+		for i := range uint16(b.Count()) {
+			one := types.PortBinding{Proto: types.Protocol(b.Protocol), IP: ipTo(b.IP), Port: b.Port + i, HostIP: ipTo(b.HostIP)}
+			if b.HostPort != 0 {
+				one.HostPort, one.HostPortEnd = b.HostPort+i, max(b.HostPort+i, b.HostPortEnd)
+			}
+			out = append(out, one)
+		}
 	}
 	return out
 }

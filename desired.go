@@ -22,6 +22,9 @@ func desiredParts(sandbox *cnm.Sandbox, endpoints []*cnm.Endpoint, networkName f
 	byJoin := slices.SortedFunc(slices.Values(endpoints), func(a, b *cnm.Endpoint) int { return cmp.Compare(a.Order, b.Order) })
 	for _, ep := range byJoin {
 		parts = append(parts, ep.Parts...)
+		if len(ep.Intents) > 0 {
+			parts = append(parts, netstate.Part{Owner: ep.Owner(), Intents: ep.Intents})
+		}
 	}
 	if sandbox.Host {
 		return parts

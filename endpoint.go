@@ -3,10 +3,12 @@ package libnetwork
 import (
 	"context"
 	"net"
+	"slices"
 	"sync/atomic"
 
 	"github.com/docker/libnetwork/cnm"
 	"github.com/docker/libnetwork/netlabel"
+	"github.com/docker/libnetwork/portmap"
 	"github.com/docker/libnetwork/types"
 )
 
@@ -20,6 +22,9 @@ type endpoint struct {
 	// quiet ends the announcing of the endpoint's addresses; it belongs to whoever
 	// holds lock.
 	quiet context.CancelFunc
+	// ports are the host's ports that are held for the endpoint, or nil; whoever holds
+	// the lock of its sandbox may change them.
+	ports *portmap.Reservation
 }
 
 func (n *network) newEndpoint(record *cnm.Endpoint) *endpoint {
@@ -48,10 +53,19 @@ func (ep *endpoint) DriverInfo() (map[string]interface{}, error) {
 	if !rec.MAC.IsZero() {
 		info[netlabel.MacAddress] = rec.MAC.HardwareAddr()
 	}
-	if rec.ExposedPorts != nil {
-		info[netlabel.ExposedPorts] = portsTo(rec.ExposedPorts)
+	exposed := rec.ExposedPorts
+	if sb := ep.sandbox(); sb != nil {
+		if first := ep.n.c.publishingEndpoint(recordsOf(sb.members())); first != nil && first.ID == rec.ID {
+			exposed = slices.Concat(exposed, sb.record.Load().ExposedPorts)
+		}
 	}
-	if rec.PortBindings != nil {
+	if exposed != nil {
+		info[netlabel.ExposedPorts] = portsTo(exposed)
+	}
+	switch {
+	case rec.Published != nil:
+		info[netlabel.PortMap] = bindingsTo(rec.Published)
+	case rec.PortBindings != nil:
 		info[netlabel.PortMap] = bindingsTo(rec.PortBindings)
 	}
 	return info, nil

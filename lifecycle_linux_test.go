@@ -3,6 +3,7 @@ package libnetwork_test
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -324,14 +325,15 @@ func TestRefusals(t *testing.T) {
 		{"gateway outside", network("bridge", "x", subnet("10.9.0.0/24", "10.10.0.1")), cnm.Invalid, "10.10.0.1"},
 		{"MTU 0", network("bridge", "x", mtu("0")), cnm.Invalid, "68 to 65535"},
 		{"misspelt option", network("bridge", "x", libnetwork.NetworkOptionDriverOpts(map[string]string{"com.docker.network.bridge.nmae": "y"})), cnm.Invalid, "com.docker.network.bridge.name"},
-		{"masquerade", network("bridge", "x", libnetwork.NetworkOptionDriverOpts(map[string]string{"com.docker.network.bridge.enable_ip_masquerade": "true"})), cnm.Unsupported, "firewall"},
+		{"trusted interface", network("bridge", "x", libnetwork.NetworkOptionDriverOpts(map[string]string{"com.docker.network.bridge.trusted_host_interfaces": "a b"})), cnm.Invalid, "separated by"},
 		{"IPv6 subnet without IPv6", network("bridge", "x", libnetwork.NetworkOptionIpam("", "", nil, []*libnetwork.IpamConf{{PreferredPool: "fd00:1::/64"}}, nil)), cnm.Invalid, "not enabled"},
 		{"network with endpoints", n.Delete, cnm.Forbidden, `"a"`},
 		{"endpoint name in use", endpoint(n, "a"), cnm.Exists, "of that name"},
 		{"address outside", endpoint(n, "x", libnetwork.CreateOptionIpam([]byte{10, 9, 0, 1}, nil, nil, nil)), cnm.Invalid, "10.9.0.1"},
 		{"address in use", endpoint(n, "x", libnetwork.CreateOptionIpam([]byte{10, 7, 0, 1}, nil, nil, nil)), cnm.Exists, "10.7.0.1"},
 		{"exhausted pool", endpoint(small, "x"), cnm.Exhausted, `network "small"`},
-		{"published port", endpoint(n, "x", libnetwork.CreateOptionPortMapping([]types.PortBinding{{Proto: types.TCP, Port: 80}})), cnm.Unsupported, "firewall"},
+		{"published port 0", endpoint(n, "x", libnetwork.CreateOptionPortMapping([]types.PortBinding{{Proto: types.TCP}})), cnm.Invalid, "port is 0"},
+		{"published at an address of another family", endpoint(n, "x", libnetwork.CreateOptionPortMapping([]types.PortBinding{{Proto: types.TCP, Port: 80, HostIP: net.IPv6loopback}})), cnm.Invalid, "no IPv6 address"},
 		{"endpoint in a sandbox", func() error { return ep.Delete(false) }, cnm.Forbidden, `"a"`},
 		{"second join", func() error { return ep.Join(sb) }, cnm.Forbidden, "already"},
 		{"join nothing", func() error { return ep.Join(nil) }, cnm.Invalid, "sandbox"},
@@ -342,9 +344,9 @@ func TestRefusals(t *testing.T) {
 		{"bad search domain", func() error { _, err := c.NewSandbox("x", libnetwork.OptionDNSSearch("a\nb")); return err }, cnm.Invalid, "line breaks"},
 		{"userland proxy", func() error {
 			_, err := libnetwork.New(config.OptionDataDir(t.TempDir()), config.OptionHostNamespace(s.host),
-				config.OptionDriverConfig("bridge", map[string]interface{}{netlabel.GenericData: options.Generic{"EnableUserlandProxy": true}}))
+				config.OptionDriverConfig("bridge", map[string]interface{}{netlabel.GenericData: options.Generic{"EnableUserlandProxy": "perhaps"}}))
 			return err
-		}, cnm.Unsupported, "firewall"},
+		}, cnm.Invalid, "true or false"},
 		{"global store", func() error {
 			_, err := libnetwork.New(config.OptionDataDir(t.TempDir()), config.OptionHostNamespace(s.host),
 				config.OptionKVProvider("consul"), config.OptionKVProviderURL("192.0.2.1:8500"))

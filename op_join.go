@@ -9,7 +9,6 @@ import (
 
 	"github.com/docker/libnetwork/cnm"
 	"github.com/docker/libnetwork/internal/undo"
-	"github.com/docker/libnetwork/netstate"
 )
 
 func (ep *endpoint) JoinContext(ctx context.Context, sandbox Sandbox, options ...EndpointOption) error {
@@ -57,37 +56,17 @@ func (ep *endpoint) join(ctx context.Context, sb *sandbox, options []EndpointOpt
 	u.Push("leave in the driver", func(ctx context.Context) error { return entry.driver.Leave(ctx, &network, rec) })
 
 	before := recordsOf(members)
-	after := append(replace(before, others), rec)
-	err = c.record(ctx, &u, func(b *batch) {
-		b.putEndpoint(rec)
-		for _, other := range others {
-			b.putEndpoint(other)
-		}
-	}, func(b *batch) {
-		b.putEndpoint(ep.record.Load())
-		for _, other := range before {
-			if slices.ContainsFunc(others, func(o *cnm.Endpoint) bool { return o.ID == other.ID }) {
-				b.putEndpoint(other)
-			}
-		}
-	})
+	ports, err := c.publish(ctx, &u, sandbox, before, append(replace(before, others), rec), false)
 	if err != nil {
 		return err
 	}
-	if sandbox.Ready {
-		if err := c.realise(ctx, &u, c.desired(sandbox, before), c.desired(sandbox, after)); err != nil {
-			return err
-		}
+	if err := c.change(ctx, &u, sandbox, before, ports, ep.record.Load()); err != nil {
+		return err
 	}
 
-	ep.record.Store(rec)
-	for _, member := range members {
-		for _, other := range others {
-			if member.ID() == other.ID {
-				member.record.Store(other)
-			}
-		}
-	}
+	all := append(members, ep)
+	ports.settle(sb, all)
+	storeRecords(all, ports.records)
 	c.mu.Lock()
 	sb.endpoints[rec.ID] = ep
 	c.mu.Unlock()
@@ -96,6 +75,37 @@ func (ep *endpoint) join(ctx context.Context, sb *sandbox, options []EndpointOpt
 		ep.announce()
 	}
 	return nil
+}
+
+// change records and realises what an operation makes of the endpoints in a sandbox.
+// Old are the records of those that are not in it yet.
+func (c *controller) change(ctx context.Context, u *undo.Stack, sandbox *cnm.Sandbox, before []*cnm.Endpoint, ports *publication, old ...*cnm.Endpoint) error {
+	records, all := changed(before, ports.records), append(old, before...)
+	err := c.record(ctx, u, func(b *batch) {
+		for _, rec := range records {
+			b.putEndpoint(rec)
+		}
+	}, func(b *batch) {
+		for _, rec := range records {
+			b.putEndpoint(find(all, rec.ID))
+		}
+	})
+	if err != nil || !sandbox.Ready {
+		return err
+	}
+	if err := c.realise(ctx, u, c.desired(sandbox, before), c.desired(sandbox, ports.records)); err != nil {
+		return err
+	}
+	return ports.serve()
+}
+
+// storeRecords makes the records those of the endpoints with their ids.
+func storeRecords(endpoints []*endpoint, records []*cnm.Endpoint) {
+	for _, ep := range endpoints {
+		if rec := find(records, ep.ID()); rec != nil {
+			ep.record.Store(rec)
+		}
+	}
 }
 
 // lockForJoin locks the sandbox and the endpoint, which must be free to join.
@@ -192,188 +202,4 @@ func replace(records, others []*cnm.Endpoint) []*cnm.Endpoint {
 		}
 	}
 	return out
-}
-
-func (ep *endpoint) LeaveContext(ctx context.Context, sandbox Sandbox, options ...EndpointOption) error {
-	sb, err := ep.n.c.ours(sandbox)
-	if err != nil {
-		return err
-	}
-	return operationError(fmt.Sprintf("leave %s on %s from %s", ep.subject(), ep.n.subject(), sb.subject()), ep.leave(ctx, sb, options))
-}
-
-func (ep *endpoint) leave(ctx context.Context, sb *sandbox, options []EndpointOption) error {
-	spec := endpointSpec{record: *ep.record.Load()}
-	for _, option := range options {
-		if option != nil {
-			option(&spec)
-		}
-	}
-	if err := joinErrors("", spec.errs); err != nil {
-		return err
-	}
-	current, release, err := ep.lockWithSandbox(ctx)
-	if err != nil {
-		return err
-	}
-	defer release()
-	switch current {
-	case sb:
-		return ep.n.c.detach(ctx, detachment{sandbox: sb, endpoints: []*endpoint{ep}})
-	case nil:
-		return cnm.E("", cnm.Forbidden, ErrNoContainer{})
-	default:
-		return cnm.E("", cnm.Forbidden, fmt.Errorf("the endpoint is in another sandbox, of container %q", current.ContainerID()))
-	}
-}
-
-// detachment says what goes: endpoints from their sandbox, and perhaps the
-// endpoints themselves, and the sandbox. Whoever calls detach holds the locks of
-// the sandbox and of the endpoints.
-type detachment struct {
-	sandbox         *sandbox // nil if the endpoints are in none
-	endpoints       []*endpoint
-	deleteEndpoints bool
-	deleteSandbox   bool
-}
-
-// detach reserves, records and realises a detachment, in one commit.
-func (c *controller) detach(ctx context.Context, d detachment) (err error) {
-	var u undo.Stack
-	defer u.OnError(ctx, &err)
-	for _, ep := range d.endpoints {
-		defer c.track(ep.record.Load().Owner())()
-		if err := ep.detachDriver(ctx, &u, d); err != nil {
-			return err
-		}
-	}
-	before := recordsOf(d.endpoints)
-	after := make([]*cnm.Endpoint, len(before))
-	for i, rec := range before {
-		after[i] = detached(rec)
-	}
-	if err := c.record(ctx, &u, func(b *batch) { d.write(b, after) }, func(b *batch) { d.restore(b, before) }); err != nil {
-		return err
-	}
-	if d.sandbox != nil {
-		if err := c.realiseDetachment(ctx, &u, d); err != nil {
-			return err
-		}
-	}
-	c.publishDetachment(context.WithoutCancel(ctx), d, after)
-	return nil
-}
-
-func (d *detachment) write(b *batch, after []*cnm.Endpoint) {
-	for _, rec := range after {
-		if d.deleteEndpoints {
-			b.delete(keyEndpoint + rec.ID)
-		} else {
-			b.putEndpoint(rec)
-		}
-	}
-	if d.deleteSandbox {
-		b.delete(keySandbox + d.sandbox.ID())
-	}
-}
-
-func (d *detachment) restore(b *batch, before []*cnm.Endpoint) {
-	for _, rec := range before {
-		b.putEndpoint(rec)
-	}
-	if d.deleteSandbox {
-		b.putSandbox(d.sandbox.record.Load())
-	}
-}
-
-// detachDriver tells the driver, and how to take it back.
-func (ep *endpoint) detachDriver(ctx context.Context, u *undo.Stack, d detachment) error {
-	network, rec := *ep.n.record.Load(), *ep.record.Load()
-	entry, err := ep.n.c.driver(network.Driver)
-	if err != nil {
-		return err
-	}
-	if d.sandbox != nil {
-		if err := entry.driver.Leave(ctx, &network, &rec); err != nil {
-			return err
-		}
-		sandbox := *d.sandbox.record.Load()
-		u.Push("join in the driver", func(ctx context.Context) error {
-			_, err := entry.driver.Join(ctx, &network, &rec, &sandbox)
-			return err
-		})
-	}
-	if d.deleteEndpoints {
-		if err := entry.driver.DeleteEndpoint(ctx, &network, &rec); err != nil {
-			return err
-		}
-		u.Push("create endpoint in the driver", func(ctx context.Context) error {
-			return entry.driver.CreateEndpoint(ctx, &network, &rec)
-		})
-	}
-	return nil
-}
-
-// detached returns the record without what Join set.
-func detached(rec *cnm.Endpoint) *cnm.Endpoint {
-	out := *rec
-	out.SandboxID, out.Interface = "", ""
-	out.Gateway4, out.Gateway6 = cnm.Endpoint{}.Gateway4, cnm.Endpoint{}.Gateway6
-	out.Routes, out.Parts = nil, nil
-	out.Priority, out.Order = 0, 0
-	return &out
-}
-
-func (c *controller) realiseDetachment(ctx context.Context, u *undo.Stack, d detachment) error {
-	sandbox := d.sandbox.record.Load()
-	if !sandbox.Ready {
-		return nil
-	}
-	members := d.sandbox.members()
-	remaining := slices.DeleteFunc(slices.Clone(members), func(ep *endpoint) bool { return slices.Contains(d.endpoints, ep) })
-	var to []netstate.Part
-	if !d.deleteSandbox {
-		to = c.desired(sandbox, recordsOf(remaining))
-	}
-	if err := c.realise(ctx, u, c.desired(sandbox, recordsOf(members)), to); err != nil {
-		return err
-	}
-	if d.deleteSandbox && !sandbox.Host {
-		return c.host.Namespaces().Delete(ctx, sandbox.Key)
-	}
-	return nil
-}
-
-// publishDetachment makes the new state visible and releases what was reserved.
-func (c *controller) publishDetachment(ctx context.Context, d detachment, after []*cnm.Endpoint) {
-	for i, ep := range d.endpoints {
-		ep.quiet()
-		ep.record.Store(after[i])
-		if d.deleteEndpoints {
-			c.releaseEndpoint(ctx, ep.n.record.Load(), after[i])
-		}
-	}
-	c.mu.Lock()
-	for _, ep := range d.endpoints {
-		if d.sandbox != nil {
-			delete(d.sandbox.endpoints, ep.ID())
-		}
-		if d.deleteEndpoints {
-			ep.deleted.Store(true)
-			delete(ep.n.endpoints, ep.ID())
-			delete(ep.n.endpointNames, ep.Name())
-		}
-	}
-	if d.deleteSandbox {
-		d.sandbox.deleted.Store(true)
-		delete(c.sandboxes, d.sandbox.ID())
-		delete(c.containers, d.sandbox.ContainerID())
-	}
-	c.mu.Unlock()
-	switch {
-	case d.deleteSandbox:
-		d.sandbox.removeFiles()
-	case d.sandbox != nil:
-		d.sandbox.updateFiles(ctx)
-	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -179,6 +180,9 @@ func (sb *sandbox) setKey(ctx context.Context, key string) (err error) {
 	if err := c.realise(ctx, &u, nil, c.desired(&rec, recordsOf(members))); err != nil {
 		return err
 	}
+	if err := sb.servePorts(members); err != nil {
+		return err
+	}
 	sb.record.Store(&rec)
 	sb.updateFiles(ctx)
 	for _, ep := range members {
@@ -193,8 +197,8 @@ func (sb *sandbox) Refresh(options ...SandboxOption) error {
 	return operationError("refresh "+sb.subject(), sb.refresh(context.Background(), options))
 }
 
-func (sb *sandbox) refresh(ctx context.Context, options []SandboxOption) error {
-	_, release, err := sb.lockWithMembers(ctx)
+func (sb *sandbox) refresh(ctx context.Context, options []SandboxOption) (err error) {
+	members, release, err := sb.lockWithMembers(ctx)
 	if err != nil {
 		return err
 	}
@@ -205,11 +209,24 @@ func (sb *sandbox) refresh(ctx context.Context, options []SandboxOption) error {
 		return err
 	}
 	rec.Host, rec.External, rec.Ready, rec.Key, rec.Created = old.Host, old.External, old.Ready, old.Key, old.Created
-	var b batch
-	b.putSandbox(rec)
-	if err := sb.c.commit(ctx, &b); err != nil {
+	defer sb.c.track(rec.Owner())()
+	var u undo.Stack
+	defer u.OnError(ctx, &err)
+	err = sb.c.record(ctx, &u, func(b *batch) { b.putSandbox(rec) }, func(b *batch) { b.putSandbox(old) })
+	if err != nil {
 		return err
 	}
+	before := recordsOf(members)
+	renew := !slices.Equal(old.PortBindings, rec.PortBindings)
+	ports, err := sb.c.publish(ctx, &u, rec, before, before, renew)
+	if err != nil {
+		return err
+	}
+	if err := sb.c.change(ctx, &u, rec, before, ports); err != nil {
+		return err
+	}
+	ports.settle(sb, members)
+	storeRecords(members, ports.records)
 	sb.record.Store(rec)
 	return sb.writeFiles(ctx)
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/docker/libnetwork/ipams/null"
 	"github.com/docker/libnetwork/kernel"
 	"github.com/docker/libnetwork/netlabel"
+	"github.com/docker/libnetwork/portmap"
 )
 
 var errStopped = errors.New("the controller was stopped; make a new one")
@@ -39,7 +40,19 @@ func open(ctx context.Context, cfg *config.Config) (*controller, error) {
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
-	host, err := kernel.Open(kernel.Options{HostNamespace: cfg.Daemon.HostNamespace, Instance: shortID(record.ID)})
+	settings, err := bridgeConfig(cfg)
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	// The configuration is valid, and so is its mark.
+	mark, mask, _ := config.ParseMark(cfg.Daemon.AcceptMark)
+	host, err := kernel.Open(kernel.Options{
+		HostNamespace: cfg.Daemon.HostNamespace, Instance: shortID(record.ID),
+		Firewall: kernel.FirewallOptions{
+			Backend: cfg.Daemon.FirewallBackend, AcceptMark: mark, AcceptMask: mask, LoopbackProxied: settings.UserlandProxy,
+		},
+		Log: slog.Default().With("controller", shortID(record.ID)),
+	})
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
@@ -53,15 +66,17 @@ func open(ctx context.Context, cfg *config.Config) (*controller, error) {
 // assemble builds a controller of the given parts, and restores what the store
 // holds.
 func assemble(ctx context.Context, cfg *config.Config, id string, store cnm.Store, host kernel.Host) (*controller, error) {
-	drivers, err := builtinDrivers(func(networkType string) (map[string]string, error) { return driverOptions(cfg, networkType) })
+	settings, err := bridgeConfig(cfg)
 	if err != nil {
 		return nil, err
 	}
+	drivers := builtinDrivers(settings)
 	c := &controller{
 		id: id, host: host, store: store, drivers: drivers, config: *cfg,
 		log:        slog.Default().With("controller", shortID(id)),
 		announce:   announceSettings{count: cfg.Daemon.Announce.Count, interval: cfg.Daemon.Announce.Interval},
 		background: newBackground(),
+		ports:      portmap.New(host.Ports(), slog.Default().With("controller", shortID(id))),
 		networks:   make(map[string]*network), sandboxes: make(map[string]*sandbox),
 		names: make(map[string]bool), containers: make(map[string]bool), busy: make(map[string]int),
 		paths: newPaths(cmp.Or(cfg.Daemon.ExecRoot, config.DefaultExecRoot), id),
@@ -80,6 +95,7 @@ func assemble(ctx context.Context, cfg *config.Config, id string, store cnm.Stor
 	if err := c.repair(ctx, keep); err != nil {
 		c.log.Error("restore: some of what the records say could not be realised; try Repair", "error", err)
 	}
+	c.startServing(ctx)
 	return c, nil
 }
 

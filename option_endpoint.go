@@ -137,7 +137,8 @@ func CreateOptionExposedPorts(exposedPorts []types.TransportPort) EndpointOption
 	return func(ep *endpointSpec) { ep.record.ExposedPorts = ports }
 }
 
-// CreateOptionPortMapping publishes ports of the container on the host.
+// CreateOptionPortMapping publishes ports of the container on the host, whenever the
+// endpoint is in a sandbox. Endpoint.DriverInfo tells which ports of the host they got.
 func CreateOptionPortMapping(portBindings []types.PortBinding) EndpointOption {
 	bindings, err := bindingsFrom(portBindings)
 	return func(ep *endpointSpec) {

@@ -163,13 +163,16 @@ func OptionExposedPorts(exposedPorts []types.TransportPort) SandboxOption {
 	return func(sb *sandboxSpec) { sb.record.ExposedPorts = ports }
 }
 
-// OptionPortMapping publishes ports of the container on the host, which this
-// version cannot do yet.
+// OptionPortMapping publishes ports of the container on the host, through the endpoint
+// that gives the default route for IPv4, or if there is none, for IPv6. When that changes
+// the host's ports stay the same.
 func OptionPortMapping(portBindings []types.PortBinding) SandboxOption {
+	bindings, err := bindingsFrom(portBindings)
 	return func(sb *sandboxSpec) {
-		if len(portBindings) > 0 {
-			sb.fail(unsupported("published ports need the firewall, which this version does not have"))
+		if err != nil {
+			sb.fail(err)
 		}
+		sb.record.PortBindings = bindings
 	}
 }
 

@@ -79,6 +79,7 @@ func (c *controller) restoreEndpoint(ctx context.Context, rec *cnm.Endpoint) err
 	n.endpointNames[rec.Name] = true
 	if sb := c.sandboxes[rec.SandboxID]; sb != nil {
 		sb.endpoints[rec.ID] = ep
+		c.restorePorts(ctx, ep, sb)
 	}
 	return cnm.Wrap(op, c.replayEndpoint(ctx, n.record.Load(), rec))
 }

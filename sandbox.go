@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/docker/libnetwork/cnm"
+	"github.com/docker/libnetwork/portmap"
 	"github.com/docker/libnetwork/types"
 )
 
@@ -19,6 +20,9 @@ type sandbox struct {
 	deleted atomic.Bool
 
 	endpoints map[string]*endpoint // by id; guarded by controller.mu
+	// ports are the host's ports that are held for the sandbox, or nil; whoever holds
+	// lock may change them.
+	ports *portmap.Reservation
 }
 
 func (c *controller) newSandbox(record *cnm.Sandbox) *sandbox {

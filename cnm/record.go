@@ -136,6 +136,8 @@ type Endpoint struct {
 	// Published are the ports that are published through this endpoint, with the host's
 	// ports as they were granted.
 	Published []PortBinding `json:"published,omitempty"`
+	// Intents are what the packet filter shall do for them.
+	Intents []netstate.Intent `json:"intents,omitempty"`
 	// Parts is what the driver said the endpoint needs.
 	Parts []netstate.Part `json:"parts,omitempty"`
 }

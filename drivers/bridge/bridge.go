@@ -136,7 +136,6 @@ func (d *Driver) Join(_ context.Context, network *cnm.Network, ep *cnm.Endpoint,
 				Name: hostLink, Kind: netstate.Veth, MTU: o.mtu, Master: o.bridge, NoIPv6: true, Isolated: !o.icc,
 				Peer: netstate.Peer{Namespace: sandbox.Key, Name: ep.Interface},
 			}},
-			Intents: d.publications(d.policy(network, o), ep),
 		},
 		{
 			Owner: ep.Owner(), Namespace: sandbox.Key,

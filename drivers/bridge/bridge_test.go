@@ -109,7 +109,11 @@ func TestGolden(t *testing.T) {
 				}
 				all = append(all, parts...)
 			}
-			text, err := json.MarshalIndent(map[string]any{"parts": all, "gateway4": ep.Gateway4, "gateway6": ep.Gateway6, "interface": ep.Interface}, "", " ")
+			intents, err := driver.Publications(test.network, ep)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, err := json.MarshalIndent(map[string]any{"parts": all, "intents": intents, "gateway4": ep.Gateway4, "gateway6": ep.Gateway6, "interface": ep.Interface}, "", " ")
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -96,7 +96,7 @@ func (p *publisher) bind(host netip.Addr, targets []netip.Addr) (cnm.PortBinding
 		return cnm.PortBinding{}, false
 	}
 	binding := p.asked
-	binding.HostIP, binding.IP, binding.Proxy = host, target, p.d.config.UserlandProxy
+	binding.HostIP, binding.IP, binding.Proxy = host, target, p.proxied()
 	if !p.options.translates(target) {
 		binding.HostIP, binding.HostPort, binding.HostPortEnd, binding.Proxy = netip.Addr{}, 0, 0, false
 	}
@@ -111,8 +111,13 @@ func (p *publisher) target(host netip.Addr, targets []netip.Addr) (netip.Addr, b
 			return target, true
 		}
 	}
-	proxied := p.d.config.UserlandProxy && !p.options.noProxy6To4 && p.options.translates(targets[0])
+	proxied := p.proxied() && !p.options.noProxy6To4 && p.options.translates(targets[0])
 	return targets[0], host.Is6() && proxied
+}
+
+// proxied reports whether a proxy is wished, and there is one: SCTP has none.
+func (p *publisher) proxied() bool {
+	return p.d.config.UserlandProxy && p.asked.Protocol != uint8(netstate.SCTP)
 }
 
 // unreachable says why no address of the host leads to the container.
@@ -138,9 +143,14 @@ func (p *publisher) filterOff(target netip.Addr) bool {
 	return p.d.config.NoFilter4
 }
 
-// publications returns what the packet filter shall do for what is published through the
+// Publications returns what the packet filter shall do for what is published through the
 // endpoint.
-func (d *Driver) publications(policy firewall.Network, ep *cnm.Endpoint) []netstate.Intent {
+func (d *Driver) Publications(n *cnm.Network, ep *cnm.Endpoint) ([]netstate.Intent, error) {
+	o, err := parseNetwork(n)
+	if err != nil {
+		return nil, err
+	}
+	policy := d.policy(n, o)
 	var out []netstate.Intent
 	for _, b := range ep.Published {
 		switch {
@@ -154,5 +164,5 @@ func (d *Driver) publications(policy firewall.Network, ep *cnm.Endpoint) []netst
 			})...)
 		}
 	}
-	return out
+	return out, nil
 }
