@@ -75,6 +75,7 @@ type Ports interface {
 	// is Invalid. A protocol that this kernel has no sockets for is Unsupported.
 	Bind(ctx context.Context, protocol netstate.Protocol, address netip.AddrPort, admit bool) (*os.File, error)
 	// Admit makes a socket that was bound to be admitted take connections or datagrams.
+	// Once more does nothing.
 	Admit(protocol netstate.Protocol, socket *os.File) error
 	// InUse returns the addresses that sockets of the protocol are bound to.
 	InUse(ctx context.Context, protocol netstate.Protocol) ([]netip.AddrPort, error)

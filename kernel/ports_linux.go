@@ -100,6 +100,9 @@ func (p ports) Admit(protocol netstate.Protocol, socket *os.File) error {
 			err = unix.Listen(int(fd), unix.SOMAXCONN)
 		case netstate.UDP:
 			err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_DETACH_FILTER, 0)
+			if errors.Is(err, unix.ENOENT) {
+				err = nil // admitted before
+			}
 		default:
 			err = unix.EPROTONOSUPPORT
 		}

@@ -14,9 +14,10 @@ type candidates struct {
 	first, last int
 	from        int // where to begin
 	tried       int
-	// dynamic: the host chooses, and leaves these out.
+	// dynamic: the host chooses, and leaves these out, for each of so many ports in a row.
 	dynamic bool
 	skip    []netstate.PortRange
+	row     int
 }
 
 // candidates reads what the group asks for from its first binding that takes a port.
@@ -36,7 +37,7 @@ func (m *Mapper) candidates(ctx context.Context, group []cnm.PortBinding) (*cand
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	c := &candidates{first: int(first), last: int(last) - b.Count() + 1, from: int(m.next), dynamic: true, skip: reserved}
+	c := &candidates{first: int(first), last: int(last) - b.Count() + 1, from: int(m.next), dynamic: true, skip: reserved, row: b.Count()}
 	if c.from < c.first || c.from > c.last {
 		c.from = c.first
 	}
@@ -47,10 +48,11 @@ func (m *Mapper) candidates(ctx context.Context, group []cnm.PortBinding) (*cand
 func (c *candidates) next() (uint16, bool) {
 	size := c.last - c.first + 1
 	for c.tried < size {
-		port := uint16(c.first + (c.from-c.first+c.tried)%size)
+		port := c.first + (c.from-c.first+c.tried)%size
 		c.tried++
-		if !slices.ContainsFunc(c.skip, func(r netstate.PortRange) bool { return r.Contains(port) }) {
-			return port, true
+		skipped := func(r netstate.PortRange) bool { return int(r.First) < port+c.row && port <= int(r.Last) }
+		if !slices.ContainsFunc(c.skip, skipped) {
+			return uint16(port), true
 		}
 	}
 	return 0, false

@@ -160,9 +160,9 @@ func (m *Mapper) claimGroup(ctx context.Context, holder Holder, group []cnm.Port
 // rest of the host.
 func (m *Mapper) claim(ctx context.Context, wanted claim) (*claim, error) {
 	m.mu.Lock()
-	taken, err := m.claims.take(wanted)
+	taken, shared, err := m.claims.take(wanted)
 	m.mu.Unlock()
-	if err != nil || taken.users > 1 {
+	if err != nil || shared {
 		return taken, err
 	}
 	if err := m.bind(ctx, taken); err != nil {

@@ -29,11 +29,11 @@ func (r *Reservation) Serve() error {
 }
 
 func (r *Reservation) serve(protocol netstate.Protocol, socket *os.File, target netip.AddrPort) error {
-	listener, err := listen(protocol, socket)
-	if err != nil {
+	if err := r.mapper.sockets.Admit(protocol, socket); err != nil {
 		return err
 	}
-	if err := r.mapper.sockets.Admit(protocol, socket); err != nil {
+	listener, err := listen(protocol, socket)
+	if err != nil {
 		return err
 	}
 	r.proxies = append(r.proxies, proxy.Start(listener, target, proxy.Options{Dial: r.mapper.sockets.Dial, Log: r.mapper.log}))

@@ -57,40 +57,41 @@ type slot struct {
 func newTable() table { return table{narrow: make(map[slot][]*claim)} }
 
 // take enters a claim, or shares the one that the same holder has.
-func (t *table) take(wanted claim) (*claim, error) {
-	for _, other := range t.meeting(&wanted) {
+func (t *table) take(wanted claim) (taken *claim, shared bool, err error) {
+	if other := t.meeting(&wanted); other != nil {
 		if other.same(&wanted) {
 			other.users++
-			return other, nil
+			return other, true, nil
 		}
-		return nil, cnm.E("reserve "+wanted.subject(), cnm.Exists, fmt.Errorf("in use by %s", other.holder.Name))
+		return nil, false, cnm.E("reserve "+wanted.subject(), cnm.Exists, fmt.Errorf("in use by %s", other.holder.Name))
 	}
 	wanted.users = 1
-	taken := &wanted
+	taken = &wanted
 	if taken.wide() {
 		t.wide = append(t.wide, taken)
-		return taken, nil
+		return taken, false, nil
 	}
 	t.each(taken, func(s slot) { t.narrow[s] = append(t.narrow[s], taken) })
-	return taken, nil
+	return taken, false, nil
 }
 
-// meeting returns claims that share a port with c.
-func (t *table) meeting(c *claim) []*claim {
-	var out []*claim
-	t.each(c, func(s slot) {
-		for _, other := range t.narrow[s] {
-			if overlap(c.address, other.address) && len(out) == 0 {
-				out = append(out, other)
-			}
-		}
-	})
-	for _, other := range t.wide {
-		if other.protocol == c.protocol && other.ports.First <= c.ports.Last && c.ports.First <= other.ports.Last && overlap(c.address, other.address) {
-			out = append(out, other)
+// meeting returns a claim that shares a port with c, or nil. A claim that is the same as
+// c is the only one.
+func (t *table) meeting(c *claim) *claim {
+	meets := func(other *claim) bool {
+		return other.protocol == c.protocol && other.ports.First <= c.ports.Last && c.ports.First <= other.ports.Last &&
+			overlap(c.address, other.address)
+	}
+	if i := slices.IndexFunc(t.wide, meets); i >= 0 {
+		return t.wide[i]
+	}
+	for port := int(c.ports.First); port <= int(c.ports.Last); port++ {
+		others := t.narrow[slot{c.protocol, uint16(port)}]
+		if i := slices.IndexFunc(others, meets); i >= 0 {
+			return others[i]
 		}
 	}
-	return out
+	return nil
 }
 
 // drop takes one user away, and with the last one the claim, whose sockets it returns.

@@ -68,7 +68,7 @@ func TestProgram(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer target.Close()
+	defer func() { _ = target.Close() }()
 	go func() {
 		for {
 			conn, err := target.Accept()
@@ -121,7 +121,7 @@ func startProgram(t *testing.T, program string, args []string) (*exec.Cmd, strin
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer read.Close()
+	defer func() { _ = read.Close() }()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	t.Cleanup(cancel)
 	command := exec.CommandContext(ctx, program, args...)

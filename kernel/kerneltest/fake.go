@@ -277,8 +277,6 @@ func (s *fakeSpace) delete(name string) {
 
 func (s *fakeSpace) applyAddr(verb netstate.Verb, a netstate.Addr, link *fakeLink) {
 	same := func(o ownedAddr) bool { return o.Addr == a }
-	if i := slices.IndexFunc(s.addrs, same); i >= 0 && s.addrs[i].foreign && link.owner == "" {
-	}
 	s.addrs = slices.DeleteFunc(s.addrs, same)
 	if verb == netstate.Add {
 		s.addrs = append(s.addrs, ownedAddr{Addr: a})

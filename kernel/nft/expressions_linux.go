@@ -131,5 +131,4 @@ func drop() match   { return match{&expr.Verdict{Kind: expr.VerdictDrop}} }
 func leave() match  { return match{&expr.Verdict{Kind: expr.VerdictReturn}} }
 
 func jump(chain string) match { return match{&expr.Verdict{Kind: expr.VerdictJump, Chain: chain}} }
-func goTo(chain string) match { return match{&expr.Verdict{Kind: expr.VerdictGoto, Chain: chain}} }
 func masquerade() match       { return match{&expr.Masq{}} }

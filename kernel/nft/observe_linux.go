@@ -21,12 +21,12 @@ import (
 func (o Options) layout() string {
 	o.Namespace = 0
 	hash := sha256.New()
-	fmt.Fprintf(hash, "%+v", o)
+	_, _ = fmt.Fprintf(hash, "%+v", o)
 	for _, c := range o.chains() {
-		fmt.Fprintf(hash, "%s\n", c.name)
+		_, _ = fmt.Fprintf(hash, "%s\n", c.name)
 		for _, expressions := range c.rules {
 			for _, e := range expressions {
-				fmt.Fprintf(hash, "%T %+v;", e, e)
+				_, _ = fmt.Fprintf(hash, "%T %+v;", e, e)
 			}
 		}
 	}

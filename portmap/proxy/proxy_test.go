@@ -81,7 +81,7 @@ func wantReset(t testing.TB, address string) {
 	t.Helper()
 	conn, err := net.Dial("tcp", address)
 	if err == nil {
-		defer conn.Close()
+		defer func() { _ = conn.Close() }()
 		_ = conn.SetDeadline(time.Now().Add(patience))
 		_, err = conn.Read(make([]byte, 1))
 	}
@@ -99,7 +99,7 @@ func random(n int) []byte {
 
 // reversed answers with what it got, after it has got all: so it sees the half-close.
 func reversed(conn *net.TCPConn) {
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	data, err := io.ReadAll(conn)
 	if err != nil {
 		return
@@ -149,7 +149,7 @@ func TestTCPManyAtOnce(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			defer conn.Close()
+			defer func() { _ = conn.Close() }()
 			_, _ = conn.Write([]byte("abc"))
 			_ = conn.(*net.TCPConn).CloseWrite()
 			if got, err := io.ReadAll(conn); string(got) != "cba" {
