@@ -59,6 +59,9 @@ func (s scratch) wantEmpty(t testing.TB) {
 	if got := s.picture(t); strings.Count(got, "\n") != 1 {
 		t.Errorf("left on the host:\n%s", got)
 	}
+	if got := run(t, s.host, "nft", "list", "ruleset"); strings.Contains(got, "libnetwork") {
+		t.Errorf("left in the packet filter:\n%s", got)
+	}
 	for _, folder := range []string{"netns", "sandboxes"} {
 		_ = filepath.WalkDir(filepath.Join(s.run, folder), func(path string, entry os.DirEntry, err error) error {
 			if err == nil && !entry.IsDir() {

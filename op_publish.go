@@ -280,8 +280,8 @@ func (c *controller) restorePorts(ctx context.Context, ep *endpoint, sb *sandbox
 	}
 }
 
-// startServing starts the proxies of what was restored, and watches the packet filter.
-func (c *controller) startServing(ctx context.Context) {
+// startServing starts the proxies of what was restored.
+func (c *controller) startServing() {
 	for _, sb := range c.allSandboxes() {
 		if !sb.record.Load().Ready {
 			continue

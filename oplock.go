@@ -26,3 +26,13 @@ func (l opLock) acquire(ctx context.Context, subject string) (release func(), er
 		return nil, cnm.E("", cnm.Timeout, fmt.Errorf("%s: another operation is under way: %w", subject, ctx.Err()))
 	}
 }
+
+// try takes the lock if it is free.
+func (l opLock) try() (release func(), ok bool) {
+	select {
+	case l <- struct{}{}:
+		return func() { <-l }, true
+	default:
+		return nil, false
+	}
+}

@@ -60,6 +60,15 @@ func sandbox(namespace, gateway, link string) netstate.Part {
 	return p
 }
 
+// filtered is a part that is of the packet filter only.
+func filtered(owner, text string) []netstate.Part {
+	intent, err := netstate.ParseIntent(text)
+	if err != nil {
+		panic(err)
+	}
+	return one(netstate.Part{Owner: owner, Intents: []netstate.Intent{intent}})
+}
+
 func parts(lists ...[]netstate.Part) []netstate.Part {
 	var all []netstate.Part
 	for _, list := range lists {
@@ -102,6 +111,11 @@ func TestDiffGolden(t *testing.T) {
 			p[1].Links[0].Peer = netstate.Peer{}
 			p[2].Links, p[2].Addrs = nil, nil
 		}), parts(red, ep1(), sb1)},
+		{"published-port-moves", parts(red, ep1(), filtered("endpoint/1", "publish tcp 0.0.0.0:80 to 172.18.0.2:80")),
+			parts(red, ep1(), filtered("endpoint/1", "publish tcp 0.0.0.0:80 to 172.18.0.3:80"))},
+		{"filter-flushed", parts(red, ep1()),
+			parts(red, filtered("network/red", "inbound ipv4 br-red published"), ep1(), filtered("endpoint/1", "publish tcp 0.0.0.0:80 to 172.18.0.2:80"))},
+		{"filter-of-what-is-gone", parts(red, ep1(), filtered("endpoint/1", "publish tcp 0.0.0.0:80 to 172.18.0.2:80")), red},
 		{"attributes", parts(red, ep1(), sb1), edit(parts(red, ep1(), sb1), func(p []netstate.Part) {
 			p[1].Links[0].MTU = 1400
 			p[2].Links[0].MAC = mac(9)

@@ -205,9 +205,9 @@ func (f *Filter) makeTable() {
 	f.conn.AddTable(f.table)
 	f.conn.DelTable(f.table)
 	f.conn.AddTable(f.table)
-	for _, set := range f.sets {
+	for _, shape := range shapes() {
 		// Only sets with elements can fail here.
-		_ = f.conn.AddSet(set, nil)
+		_ = f.conn.AddSet(f.sets[shape.name], nil)
 	}
 	for _, c := range f.options.chains() {
 		made := f.conn.AddChain(&nftables.Chain{

@@ -38,7 +38,11 @@ func shapes() []setShape {
 		{name: setAllow, key: types(name, name)},
 		{name: setLoopback, key: types(name)},
 	}
-	for suffix, address := range map[string]nftables.SetDatatype{ipv4: nftables.TypeIPAddr, ipv6: nftables.TypeIP6Addr} {
+	for _, suffix := range []string{ipv4, ipv6} {
+		address := nftables.TypeIPAddr
+		if suffix == ipv6 {
+			address = nftables.TypeIP6Addr
+		}
 		all = append(all,
 			setShape{name: setPort + suffix, key: types(proto, address, port), data: types(address, port)},
 			setShape{name: setAnyPort + suffix, key: types(proto, port), data: types(address, port)},
