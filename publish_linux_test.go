@@ -153,7 +153,7 @@ func TestPublishedPortMoves(t *testing.T) {
 	if err := second.Join(sb, libnetwork.JoinOptionPriority(second, 9)); err != nil {
 		t.Fatal(err)
 	}
-	if got := portMap(t, second); len(got) != 1 || got[0].HostPort != port || !got[0].IP.Equal(net.IP(address(second).AsSlice())) {
+	if got := portMap(t, second); len(got) != 2 || got[0].HostPort != port || !got[0].IP.Equal(net.IP(address(second).AsSlice())) {
 		t.Errorf("ports after the move %v, want host port %d", got, port)
 	}
 	if got := portMap(t, first); got != nil {

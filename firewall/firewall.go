@@ -55,7 +55,7 @@ type Network struct {
 	InterContainer bool
 	// Trusted are links of the host from which all is let in.
 	Trusted []string
-	// Loopback lets the host reach published ports by its loopback address.
+	// Loopback lets the host reach published ports by its IPv4 loopback addresses.
 	Loopback bool
 }
 
@@ -70,6 +70,8 @@ func (n Network) Intents() []netstate.Intent {
 	}
 	if n.InterContainer {
 		out = append(out, netstate.Intent{Kind: netstate.Allow, From: n.Bridge, Link: n.Bridge})
+	} else {
+		out = append(out, netstate.Intent{Kind: netstate.Separate, Link: n.Bridge})
 	}
 	if n.Internal {
 		return out
@@ -83,11 +85,14 @@ func (n Network) Intents() []netstate.Intent {
 	return out
 }
 
-// ReachedByLoopback reports whether packets with a loopback address go over the bridge.
-// For IPv4 the kernel must be told to route them (route_localnet).
-func (n Network) ReachedByLoopback() bool {
-	return n.Loopback && !n.Internal && (n.IPv4.publishes() || n.IPv6.publishes())
-}
+// ReachedByLoopback reports whether packets with an IPv4 loopback address go over the
+// bridge, for which the kernel must be told to route them (route_localnet). It routes none
+// with that of IPv6.
+func (n Network) ReachedByLoopback() bool { return n.Loopback && !n.Internal && n.IPv4.publishes() }
+
+// TurnsRound reports whether what comes from a container may go back to it by way of its
+// own published port.
+func (n Network) TurnsRound() bool { return !n.Internal && (n.IPv4.publishes() || n.IPv6.publishes()) }
 
 func (f Family) publishes() bool { return len(f.Subnets) > 0 && f.Mode.Translates() }
 

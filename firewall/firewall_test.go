@@ -41,7 +41,7 @@ func TestIntents(t *testing.T) {
 		},
 		{
 			"dual stack", firewall.Network{IPv4: family(firewall.NAT, v4), IPv6: family(firewall.Routed, v6)},
-			"inbound ipv4 br published; hairpin 172.18.0.0/16 on br; masquerade 172.18.0.0/16; inbound ipv6 br opened",
+			"inbound ipv4 br published; hairpin 172.18.0.0/16 on br; masquerade 172.18.0.0/16; inbound ipv6 br opened; separate br",
 		},
 		{
 			"internal", firewall.Network{IPv4: family("", v4), Internal: true, InterContainer: true, Loopback: true, Trusted: []string{"eth0"}},
@@ -49,15 +49,15 @@ func TestIntents(t *testing.T) {
 		},
 		{
 			"unprotected, trusted", firewall.Network{IPv6: family(firewall.Unprotected, v6), Trusted: []string{"eth0", "eth1"}},
-			"inbound ipv6 br everything; hairpin fd00::/64 on br; masquerade fd00::/64; allow eth0 to br; allow eth1 to br",
+			"inbound ipv6 br everything; hairpin fd00::/64 on br; masquerade fd00::/64; separate br; allow eth0 to br; allow eth1 to br",
 		},
 		{
 			"fixed source", firewall.Network{IPv4: firewall.Family{
 				Subnets: []netip.Prefix{netip.MustParsePrefix("172.18.0.1/16")}, Masquerade: true, Source: netip.MustParseAddr("192.0.2.1"),
 			}},
-			"inbound ipv4 br published; hairpin 172.18.0.0/16 on br; masquerade 172.18.0.0/16 as 192.0.2.1",
+			"inbound ipv4 br published; hairpin 172.18.0.0/16 on br; masquerade 172.18.0.0/16 as 192.0.2.1; separate br",
 		},
-		{"routed by loopback", firewall.Network{IPv4: family(firewall.Routed, v4), Loopback: true}, "inbound ipv4 br opened"},
+		{"routed by loopback", firewall.Network{IPv4: family(firewall.Routed, v4), Loopback: true}, "inbound ipv4 br opened; separate br"},
 	} {
 		test.network.Bridge = "br"
 		if diff := cmp.Diff(test.want, strings.Join(text(test.network.Intents()), "; ")); diff != "" {

@@ -56,13 +56,17 @@ func (a *application) updateLink(c netstate.Change, link netstate.Link) error {
 	a.dropSameMAC(&attributes, link)
 	a.add(step{change: c, request: rtnl.SetLink(link.Name, attributes)}, false)
 	if link.Master != "" {
-		a.add(step{change: c, request: rtnl.SetBridgePort(link.Name, link.Isolated)}, false)
+		a.add(step{change: c, request: rtnl.SetBridgePort(link.Name, portOf(link))}, false)
 	}
 	if known && attributes.Alias != "" {
 		existing.Alias = attributes.Alias
 		a.known[a.key(link.Name)] = existing
 	}
 	return nil
+}
+
+func portOf(link netstate.Link) rtnl.BridgePort {
+	return rtnl.BridgePort{Isolated: link.Isolated, Hairpin: link.Hairpin}
 }
 
 // dropSameMAC leaves alone a MAC address that is right, since setting it empties the
@@ -131,9 +135,9 @@ func (a *application) createLink(c netstate.Change, link netstate.Link) error {
 		return errors.Join(err, a.unmake(link))
 	}
 	a.add(step{change: c, request: rtnl.SetLink(link.Name, attributes)}, true)
-	// A port that has just been made is not isolated.
-	if link.Isolated || taken && link.Master != "" {
-		a.add(step{change: c, request: rtnl.SetBridgePort(link.Name, link.Isolated)}, true)
+	// A port that has just been made is nothing special.
+	if link.Isolated || link.Hairpin || taken && link.Master != "" {
+		a.add(step{change: c, request: rtnl.SetBridgePort(link.Name, portOf(link))}, true)
 	}
 	return nil
 }

@@ -170,7 +170,7 @@ func (h *host) observeSpace(ctx context.Context, s *space, peers *peerFinder) ([
 }
 
 func (p *picture) describe(link rtnl.Link, peers *peerFinder) netstate.Link {
-	out := netstate.Link{Name: link.Name, Kind: netstate.Kind(link.Kind), MTU: link.MTU, NoIPv6: link.NoIPv6, Isolated: link.Isolated, Down: !link.Up}
+	out := netstate.Link{Name: link.Name, Kind: netstate.Kind(link.Kind), MTU: link.MTU, NoIPv6: link.NoIPv6, Isolated: link.Port.Isolated, Hairpin: link.Port.Hairpin, Down: !link.Up}
 	switch {
 	case link.Loop:
 		out.Kind = netstate.Existing

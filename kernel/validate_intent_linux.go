@@ -20,7 +20,7 @@ func validateIntent(verb netstate.Verb, i netstate.Intent) error {
 	switch i.Kind {
 	case netstate.Allow:
 		return errors.Join(validateName(i.From), validateName(i.Link))
-	case netstate.Inbound, netstate.Confine, netstate.Loopback:
+	case netstate.Inbound, netstate.Confine, netstate.Loopback, netstate.Separate:
 		return validateName(i.Link)
 	case netstate.Hairpin:
 		return errors.Join(validateName(i.Link), validatePrefix(i.Prefix))

@@ -99,6 +99,9 @@ func (l Link) String() string {
 	if l.Isolated {
 		b.WriteString(" isolated")
 	}
+	if l.Hairpin {
+		b.WriteString(" hairpin")
+	}
 	if l.NoIPv6 {
 		b.WriteString(" noipv6")
 	}

@@ -272,7 +272,7 @@ func (d *differ) needsUpdate(key linkKey, row owned[Link]) bool {
 	if want.Kind == Existing || want.Adopt {
 		return want.MTU != 0 && want.MTU != have.object.MTU
 	}
-	return mtu(want) != mtu(have.object) || want.NoIPv6 != have.object.NoIPv6 || want.Isolated != have.object.Isolated || want.Master != have.object.Master ||
+	return mtu(want) != mtu(have.object) || want.NoIPv6 != have.object.NoIPv6 || want.Isolated != have.object.Isolated || want.Hairpin != have.object.Hairpin || want.Master != have.object.Master ||
 		row.owner != have.owner || d.lost(linkKey{row.namespace, want.Master})
 }
 

@@ -57,7 +57,10 @@ const (
 	// Allow accepts what is forwarded from From to Link, whatever Inbound says. From and
 	// Link may be the same: then containers on the bridge may talk to each other.
 	Allow IntentKind = "allow"
-	// Loopback lets the host reach published ports by its loopback address: packets
+	// Separate forwards nothing from Link back to Link, published ports neither: what is
+	// behind it is kept apart. Allow does not count.
+	Separate IntentKind = "separate"
+	// Loopback lets the host reach published ports by its IPv4 loopback addresses: packets
 	// from there get the address of Link. In turn Link may send nothing to 127.0.0.0/8.
 	Loopback IntentKind = "loopback"
 	// Hairpin lets what is in Prefix, behind Link, reach ports that are published by a
@@ -118,8 +121,8 @@ func (r PortRange) Contains(port uint16) bool { return r.First <= port && port <
 
 func (Intent) object() {}
 
-// Is6 reports whether the intent is about IPv6. Allow and Loopback are about both
-// families, and report false.
+// Is6 reports whether the intent is about IPv6. Allow, Separate and Loopback
+// are about both families, and report false.
 func (i Intent) Is6() bool {
 	address := cmp.Or(i.Target, i.Prefix.Addr())
 	return i.IPv6 || address.Is6()
@@ -138,8 +141,8 @@ func (i Intent) String() string {
 		return fmt.Sprintf("confine %s %s", family(i.IPv6), i.Link)
 	case Allow:
 		return fmt.Sprintf("allow %s to %s", i.From, i.Link)
-	case Loopback:
-		return fmt.Sprintf("loopback %s", i.Link)
+	case Loopback, Separate:
+		return fmt.Sprintf("%s %s", i.Kind, i.Link)
 	case Hairpin:
 		return fmt.Sprintf("hairpin %s on %s", i.Prefix, i.Link)
 	case Masquerade:

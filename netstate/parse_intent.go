@@ -51,7 +51,7 @@ func (p *intentParser) intent(kind IntentKind) Intent {
 		i.From = p.next()
 		p.word("to")
 		i.Link = p.next()
-	case Loopback:
+	case Loopback, Separate:
 		i.Link = p.next()
 	case Hairpin:
 		i.Prefix = p.prefix()

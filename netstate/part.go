@@ -52,6 +52,10 @@ type Link struct {
 	// Isolated keeps a port of a bridge from the other isolated ports of that bridge: it
 	// reaches only the bridge itself and ports that are not isolated.
 	Isolated bool `json:"isolated,omitempty"`
+	// Hairpin lets a port of a bridge have back what came from it: where bridges filter
+	// by the rules for IP (br_netfilter), what a container sends to its own published
+	// port is turned round by the bridge.
+	Hairpin bool `json:"hairpin,omitempty"`
 	// NoIPv6 keeps the kernel from giving the link an IPv6 address of its own, and so
 	// from sending anything by IPv6. On bridges with many ports that counts: each such
 	// packet goes to all of them. Existing links are left as they are.

@@ -184,7 +184,8 @@ func (m *Mapper) bind(ctx context.Context, c *claim) error {
 	}
 	for port := int(c.ports.First); port <= int(c.ports.Last); port++ {
 		socket, err := m.sockets.Bind(ctx, c.protocol, netip.AddrPortFrom(c.address, uint16(port)), c.proxied)
-		if errors.Is(err, cnm.Unsupported) && !c.proxied {
+		// Without IPv6 nobody comes to all of its addresses.
+		if errors.Is(err, cnm.Unsupported) && (!c.proxied || c.address == netip.IPv6Unspecified()) {
 			return nil
 		}
 		if err != nil {

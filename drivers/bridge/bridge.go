@@ -133,7 +133,8 @@ func (d *Driver) Join(_ context.Context, network *cnm.Network, ep *cnm.Endpoint,
 		{
 			Owner: ep.Owner(),
 			Links: []netstate.Link{{
-				Name: hostLink, Kind: netstate.Veth, MTU: o.mtu, Master: o.bridge, NoIPv6: true, Isolated: !o.icc,
+				Name: hostLink, Kind: netstate.Veth, MTU: o.mtu, Master: o.bridge, NoIPv6: true,
+				Isolated: !o.icc, Hairpin: d.policy(network, o).TurnsRound(),
 				Peer: netstate.Peer{Namespace: sandbox.Key, Name: ep.Interface},
 			}},
 		},

@@ -53,7 +53,7 @@ func (d *Driver) forwarding(n *cnm.Network, o *network) []netstate.Sysctl {
 	if !d.config.NoForwarding && len(n.Subnets6) > 0 {
 		out = append(out, netstate.Sysctl{Key: "net/ipv6/conf/all/forwarding", Value: "1", Warning: warnForwarding6})
 	}
-	if policy := d.policy(n, o); policy.ReachedByLoopback() && len(policy.IPv4.Subnets) > 0 {
+	if policy := d.policy(n, o); policy.ReachedByLoopback() {
 		out = append(out, netstate.Sysctl{Key: "net/ipv4/conf/" + o.bridge + "/route_localnet", Value: "1"})
 	}
 	return out

@@ -96,7 +96,7 @@ func (p *publisher) bind(host netip.Addr, targets []netip.Addr) (cnm.PortBinding
 		return cnm.PortBinding{}, false
 	}
 	binding := p.asked
-	binding.HostIP, binding.IP, binding.Proxy = host, target, p.proxied()
+	binding.HostIP, binding.IP, binding.Proxy = host, target, p.proxied(host)
 	if !p.options.translates(target) {
 		binding.HostIP, binding.HostPort, binding.HostPortEnd, binding.Proxy = netip.Addr{}, 0, 0, false
 	}
@@ -111,14 +111,27 @@ func (p *publisher) target(host netip.Addr, targets []netip.Addr) (netip.Addr, b
 			return target, true
 		}
 	}
-	proxied := p.proxied() && !p.options.noProxy6To4 && p.options.translates(targets[0])
-	return targets[0], host.Is6() && proxied
+	proxied := host.Is6() && p.proxied(host) && !p.options.noProxy6To4 && p.options.translates(targets[0])
+	return targets[0], proxied
 }
 
-// proxied reports whether a proxy is wished, and there is one: SCTP has none.
-func (p *publisher) proxied() bool {
-	return p.d.config.UserlandProxy && p.asked.Protocol != uint8(netstate.SCTP)
+// proxiedRow is how many ports in a row are proxied at most, where nobody asked for it:
+// each takes a socket that listens.
+const proxiedRow = 256
+
+// proxied reports whether there is to be a proxy for what the kernel cannot do: the
+// loopback of IPv6 and the way from IPv6 to IPv4, and if it is wished, the loopback of
+// IPv4. SCTP has none.
+func (p *publisher) proxied(host netip.Addr) bool {
+	if p.asked.Protocol == uint8(netstate.SCTP) {
+		return false
+	}
+	byKernel := host.Is4() || !host.IsUnspecified() && !host.IsLoopback() && !p.crosses()
+	return p.d.config.UserlandProxy || !byKernel && p.asked.Count() <= proxiedRow
 }
+
+// crosses reports whether IPv6 can only lead to an IPv4 address.
+func (p *publisher) crosses() bool { return !p.endpoint.IPv6.IsValid() || p.asked.IP.Is4() }
 
 // unreachable says why no address of the host leads to the container.
 func (p *publisher) unreachable() error {
@@ -126,7 +139,8 @@ func (p *publisher) unreachable() error {
 	if host.Is4() {
 		return refuse("the endpoint has no IPv4 address to be reached at from %s", host)
 	}
-	return refuse("the endpoint has no IPv6 address to be reached at from %s; from IPv6 to IPv4 needs the driver's option %s", host, optProxy)
+	return refuse("the endpoint has no IPv6 address to be reached at from %s; from IPv6 to IPv4 goes a proxy, "+
+		"unless the network's option %s, SCTP, or a range of more than %d ports forbids it", host, optNoProxy, proxiedRow)
 }
 
 func (o *network) translates(target netip.Addr) bool {

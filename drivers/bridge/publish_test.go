@@ -37,11 +37,14 @@ func TestPortBindings(t *testing.T) {
 		host    string
 		want    string
 	}{
-		{"IPv4", bridge.Config{}, network(), "", "0.0.0.0 to 172.18.0.2"},
-		{"both", bridge.Config{}, withIPv6(network()), "", "0.0.0.0 to 172.18.0.2, :: to fd00:1::2"},
-		{"IPv6", bridge.Config{}, only6(network()), "", ":: to fd00:1::2"},
+		{"IPv4", bridge.Config{}, network(), "", "0.0.0.0 to 172.18.0.2, :: to 172.18.0.2 by proxy"},
+		{"both", bridge.Config{}, withIPv6(network()), "", "0.0.0.0 to 172.18.0.2, :: to fd00:1::2 by proxy"},
+		{"IPv6", bridge.Config{}, only6(network()), "", ":: to fd00:1::2 by proxy"},
+		{"IPv6 address", bridge.Config{}, withIPv6(network()), "2001:db8::1", "2001:db8::1 to fd00:1::2"},
+		{"IPv6 address to IPv4", bridge.Config{}, network(), "2001:db8::1", "2001:db8::1 to 172.18.0.2 by proxy"},
+		{"IPv6 loopback", bridge.Config{}, withIPv6(network()), "::1", "::1 to fd00:1::2 by proxy"},
 		{"IPv4 host", bridge.Config{}, withIPv6(network()), "0.0.0.0", "0.0.0.0 to 172.18.0.2"},
-		{"IPv6 host", bridge.Config{}, withIPv6(network()), "::", ":: to fd00:1::2"},
+		{"IPv6 host", bridge.Config{}, withIPv6(network()), "::", ":: to fd00:1::2 by proxy"},
 		{"one address", bridge.Config{}, withIPv6(network()), "127.0.0.1", "127.0.0.1 to 172.18.0.2"},
 		{"proxy", proxy, network(), "", "0.0.0.0 to 172.18.0.2 by proxy, :: to 172.18.0.2 by proxy"},
 		{"not from IPv6", proxy, network(prefix + "driver.private.no_proxy_6to4=true"), "", "0.0.0.0 to 172.18.0.2 by proxy"},
@@ -77,7 +80,8 @@ func TestPortBindingsRefused(t *testing.T) {
 		says    string
 	}{
 		{bridge.Config{}, internal(network()), cnm.PortBinding{}, cnm.Invalid, "is internal"},
-		{bridge.Config{}, network(), cnm.PortBinding{HostIP: netip.IPv6Unspecified()}, cnm.Invalid, "EnableUserlandProxy"},
+		{bridge.Config{}, network(prefix + "driver.private.no_proxy_6to4=true"), cnm.PortBinding{HostIP: netip.IPv6Unspecified()}, cnm.Invalid, "no_proxy_6to4"},
+		{bridge.Config{}, network(), cnm.PortBinding{HostIP: netip.IPv6Unspecified(), PortEnd: 80 + 256}, cnm.Invalid, "more than 256 ports"},
 		{bridge.Config{}, network(), cnm.PortBinding{IP: netip.MustParseAddr("10.0.0.9")}, cnm.Invalid, "10.0.0.9 is not one of the endpoint's"},
 		{bridge.Config{NoFilter4: true}, network(), cnm.PortBinding{}, cnm.Unsupported, "packet filter is switched off"},
 	} {

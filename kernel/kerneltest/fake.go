@@ -249,7 +249,8 @@ func (f *Fake) update(s *fakeSpace, have *fakeLink, owner string, want netstate.
 	if _, ok := s.links[want.Master]; want.Master != "" && !ok {
 		return notFound("bridge %q: does not exist", want.Master)
 	}
-	have.owner, have.NoIPv6, have.Isolated, have.Master = owner, want.NoIPv6, want.Isolated, want.Master
+	have.owner, have.NoIPv6, have.Master = owner, want.NoIPv6, want.Master
+	have.Isolated, have.Hairpin = want.Isolated, want.Hairpin
 	have.MTU = cmp.Or(want.MTU, netstate.DefaultMTU)
 	return nil
 }

@@ -102,7 +102,8 @@ func antispoof() chain {
 }
 
 func (o Options) forward() chain {
-	c := base("forward", nftables.ChainHookForward, nftables.ChainPriorityFilter, nftables.ChainTypeFilter)
+	c := base("forward", nftables.ChainHookForward, nftables.ChainPriorityFilter, nftables.ChainTypeFilter,
+		rule(links(), inSet(setSeparate), drop()))
 	for _, f := range families() {
 		c.rules = append(c.rules,
 			rule(f.is(), meta(expr.MetaKeyIIFNAME, register1), inSet(setConfine+f.suffix), jump(chainConfined)),
@@ -121,8 +122,9 @@ func prerouting() chain {
 
 func (o Options) output() chain {
 	c := base("output", nftables.ChainHookOutput, nftables.ChainPriorityNATDest, nftables.ChainTypeNAT)
-	if o.LoopbackProxied {
-		for _, f := range families() {
+	for _, f := range families() {
+		// Linux routes no packet with the source ::1 to another link, whatever is set.
+		if o.LoopbackProxied || f.suffix == ipv6 {
 			c.rules = append(c.rules, rule(f.loopback(f.destination), leave()))
 		}
 	}
@@ -131,12 +133,13 @@ func (o Options) output() chain {
 }
 
 func postrouting() chain {
-	c := base("postrouting", nftables.ChainHookPostrouting, nftables.ChainPriorityNATSource, nftables.ChainTypeNAT)
+	v4 := families()[0]
+	c := base("postrouting", nftables.ChainHookPostrouting, nftables.ChainPriorityNATSource, nftables.ChainTypeNAT,
+		rule(v4.loopback(v4.source), meta(expr.MetaKeyOIFNAME, register1), inSet(setLoopback), masquerade()))
 	for _, f := range families() {
 		ownBridge := rule(f.is(), f.address(f.source, register1), meta(expr.MetaKeyOIFNAME, f.afterAddress), inSet(setHairpin+f.suffix))
 		source := rule(f.is(), f.address(f.source, register1))
 		c.rules = append(c.rules,
-			rule(f.loopback(f.source), meta(expr.MetaKeyOIFNAME, register1), inSet(setLoopback), masquerade()),
 			rule(translated(), ownBridge, masquerade()),
 			rule(ownBridge, leave()),
 			rule(source, inMap(setSource+f.suffix), match{

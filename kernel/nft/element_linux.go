@@ -38,6 +38,8 @@ func elementOf(i netstate.Intent) (element, error) {
 		e.set, e.item.Key = setConfine+suffix, linkName(i.Link)
 	case netstate.Allow:
 		e.set, e.item.Key = setAllow, join(linkName(i.From), linkName(i.Link))
+	case netstate.Separate:
+		e.set, e.item.Key = setSeparate, join(linkName(i.Link), linkName(i.Link))
 	case netstate.Loopback:
 		e.set, e.item.Key = setLoopback, linkName(i.Link)
 	case netstate.Hairpin:

@@ -15,6 +15,7 @@ const (
 	setInbound     = "inbound"    // bridge to the chain of its policy
 	setConfine     = "confine"    // bridges that nothing leaves
 	setAllow       = "allow"      // pairs of links
+	setSeparate    = "separate"   // bridges, twice
 	setLoopback    = "loopback"   // bridges that the loopback reaches
 	setHairpin     = "hairpin"    // subnets with their bridges
 	setMasquerade  = "masquerade" // subnets that get the address of the way out
@@ -36,6 +37,7 @@ func shapes() []setShape {
 	proto, port, name := nftables.TypeInetProto, nftables.TypeInetService, nftables.TypeIFName
 	all := []setShape{
 		{name: setAllow, key: types(name, name)},
+		{name: setSeparate, key: types(name, name)},
 		{name: setLoopback, key: types(name)},
 	}
 	for _, suffix := range []string{ipv4, ipv6} {

@@ -25,8 +25,8 @@ type Link struct {
 	Up     bool
 	Loop   bool // the loopback
 	NoIPv6 bool // the kernel gives it no IPv6 address of its own
-	// Isolated says of a port of a bridge that it does not reach other isolated ones.
-	Isolated bool
+	// Port is zero for what is no port of a bridge.
+	Port BridgePort
 	// Peer is the index of a veth's other end, in the namespace that this one knows
 	// as PeerNamespaceID; without HasPeerNamespace it is this very namespace.
 	Peer             int
@@ -35,6 +35,14 @@ type Link struct {
 
 	RxBytes, RxPackets, RxErrors, RxDropped uint64
 	TxBytes, TxPackets, TxErrors, TxDropped uint64
+}
+
+// BridgePort is what a port of a bridge is besides. The zero value is that of a new one.
+type BridgePort struct {
+	// Isolated: it does not reach other isolated ports.
+	Isolated bool
+	// Hairpin: what came from it may go back to it.
+	Hairpin bool
 }
 
 // Attributes are what can be set on a link; nil and zero leave things as they are.
@@ -129,26 +137,30 @@ func SetLink(name string, a Attributes) Request {
 }
 
 // IFLA_INFO_SLAVE_KIND and IFLA_INFO_SLAVE_DATA, and of the latter for a port of a bridge
-// IFLA_BRPORT_ISOLATED (include/uapi/linux/if_link.h).
+// IFLA_BRPORT_MODE and IFLA_BRPORT_ISOLATED (include/uapi/linux/if_link.h).
 const (
 	infoSlaveKind      = 4
 	infoSlaveData      = 5
+	bridgePortMode     = 4
 	bridgePortIsolated = 33
 )
 
-// SetBridgePort says whether a port of a bridge, by name, is isolated. It must be in its
-// bridge already.
-func SetBridgePort(name string, isolated bool) Request {
+// SetBridgePort says what a port of a bridge, by name, is. It must be in its bridge already.
+func SetBridgePort(name string, port BridgePort) Request {
 	r := nl.NewNetlinkRequest(unix.RTM_NEWLINK, 0)
 	r.AddData(nl.NewIfInfomsg(unix.AF_UNSPEC))
 	r.AddData(nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name)))
-	value := []byte{0}
-	if isolated {
-		value[0] = 1
+	flag := func(on bool) []byte {
+		if on {
+			return []byte{1}
+		}
+		return []byte{0}
 	}
 	info := nl.NewRtAttr(unix.IFLA_LINKINFO, nil)
 	info.AddRtAttr(infoSlaveKind, nl.NonZeroTerminated("bridge"))
-	info.AddRtAttr(infoSlaveData, nil).AddRtAttr(bridgePortIsolated, value)
+	data := info.AddRtAttr(infoSlaveData, nil)
+	data.AddRtAttr(bridgePortMode, flag(port.Hairpin))
+	data.AddRtAttr(bridgePortIsolated, flag(port.Isolated))
 	r.AddData(info)
 	return Request{message: r}
 }
@@ -252,7 +264,7 @@ func (l *Link) parseAttribute(kind uint16, value []byte) {
 			case nl.IFLA_INFO_KIND:
 				l.Kind = text(a.value)
 			case infoSlaveData:
-				l.Isolated = isolatedPort(a.value)
+				l.Port = bridgePort(a.value)
 			}
 		}
 	case unix.IFLA_AF_SPEC:
@@ -262,19 +274,23 @@ func (l *Link) parseAttribute(kind uint16, value []byte) {
 	}
 }
 
-// isolatedPort reads the attributes of a port; other masters than a bridge may have
-// something else under that number, but no other is ours.
-func isolatedPort(data []byte) bool {
+// bridgePort reads the attributes of a port; other masters than a bridge may have
+// something else under those numbers, but no other is ours.
+func bridgePort(data []byte) (port BridgePort) {
 	attributes, err := parseAttributes(data)
 	if err != nil {
-		return false
+		return BridgePort{}
 	}
 	for _, a := range attributes {
-		if a.kind == bridgePortIsolated && len(a.value) == 1 {
-			return a.value[0] == 1
+		on := len(a.value) == 1 && a.value[0] == 1
+		switch a.kind {
+		case bridgePortMode:
+			port.Hairpin = on
+		case bridgePortIsolated:
+			port.Isolated = on
 		}
 	}
-	return false
+	return port
 }
 
 // addrGenMode returns how the kernel makes IPv6 addresses for the link, or -1.
