@@ -29,6 +29,7 @@ type firewall struct {
 	mu      sync.Mutex // guards what follows
 	backend string     // empty until it is chosen
 	filter  filter
+	zone    *zone // nil where there is no firewalld to care for
 }
 
 func checkFirewall(o FirewallOptions) error {
@@ -40,7 +41,7 @@ func checkFirewall(o FirewallOptions) error {
 }
 
 // use returns the back end, opened and chosen if it is the first time.
-func (f *firewall) use(context.Context) (filter, error) {
+func (f *firewall) use(ctx context.Context) (filter, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.backend != "" {
@@ -59,6 +60,9 @@ func (f *firewall) use(context.Context) (filter, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	if f.zone, err = f.openZone(ctx, opened); err != nil {
+		return nil, errors.Join(err, opened.Close())
 	}
 	f.backend, f.filter = want, opened
 	return opened, nil
@@ -104,7 +108,7 @@ func (f *firewall) apply(ctx context.Context, changes netstate.Changes) error {
 	if err := filter.Apply(ctx, changes); err != nil {
 		return err
 	}
-	return nil
+	return f.zone.follow(ctx, changes)
 }
 
 func (f *firewall) observe(ctx context.Context) ([]netstate.Part, error) {
@@ -182,8 +186,10 @@ func (f *firewall) Watch(ctx context.Context, notify func()) error {
 	}
 	if err != nil {
 		done()
+		return cnm.Wrap("watch firewall", err)
 	}
-	return cnm.Wrap("watch firewall", err)
+	f.zone.watch(ctx, &f.h.watchers, notify)
+	return nil
 }
 
 func (f *firewall) close() {
@@ -193,6 +199,7 @@ func (f *firewall) close() {
 		// Closing a socket that nothing waits on says nothing.
 		_ = f.filter.Close()
 	}
+	f.zone.close()
 }
 
 // none is the back end of a host that filters nothing.

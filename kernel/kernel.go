@@ -150,6 +150,9 @@ type FirewallOptions struct {
 	// AcceptMark and AcceptMask let packets into all networks whose mark, masked, is the
 	// mark. A mask of zero lets none in.
 	AcceptMark, AcceptMask uint32
+	// Bus is the address of the D-Bus where the host's firewalld is to be found. Empty
+	// means the system's, if the host is the namespace of the process, and otherwise none.
+	Bus string
 	// LoopbackProxied leaves published ports on the host's loopback to a userland proxy.
 	LoopbackProxied bool
 }

@@ -128,7 +128,7 @@ func needs(t testing.TB, program, debianPackage string) string {
 	t.Helper()
 	path, err := exec.LookPath(program)
 	if err != nil {
-		t.Skipf("needs %s: apt-get install %s", program, debianPackage)
+		t.Fatalf("needs %s: apt-get install %s", program, debianPackage)
 	}
 	return path
 }
