@@ -77,8 +77,9 @@ type Ports interface {
 	// Admit makes a socket that was bound to be admitted take connections or datagrams.
 	// Once more does nothing.
 	Admit(protocol netstate.Protocol, socket *os.File) error
-	// InUse returns the addresses that sockets of the protocol are bound to.
-	InUse(ctx context.Context, protocol netstate.Protocol) ([]netip.AddrPort, error)
+	// InUse returns the addresses of sockets that have one of the ports: those that listen,
+	// and for a protocol without connections all.
+	InUse(ctx context.Context, protocol netstate.Protocol, ports netstate.PortRange) ([]netip.AddrPort, error)
 	// Ephemeral returns the range of ports that the host hands out by itself, inclusive
 	// (ip_local_port_range), and those that are reserved (ip_local_reserved_ports).
 	Ephemeral(ctx context.Context) (first, last uint16, reserved []netstate.PortRange, err error)

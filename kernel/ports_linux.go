@@ -110,13 +110,13 @@ func (p ports) Admit(protocol netstate.Protocol, socket *os.File) error {
 	return errno.Wrap("admit "+socket.Name(), errors.Join(controlErr, err))
 }
 
-func (p ports) InUse(ctx context.Context, protocol netstate.Protocol) ([]netip.AddrPort, error) {
+func (p ports) InUse(ctx context.Context, protocol netstate.Protocol, ports netstate.PortRange) ([]netip.AddrPort, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, cnm.E("list ports in use", cnm.Timeout, err)
 	}
 	var used []netip.AddrPort
 	err := p.inHost(func() error {
-		sockets, err := socketTable(protocol)
+		sockets, err := socketsAt(protocol, ports)
 		for _, s := range sockets {
 			used = append(used, s.local)
 		}

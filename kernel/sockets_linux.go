@@ -1,9 +1,7 @@
 package kernel
 
 import (
-	"bufio"
 	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -12,89 +10,126 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+
 	"github.com/docker/libnetwork/netstate"
 )
 
-// socketEntry is a socket that may be in the way of a port: one that listens, or any of a
+// boundSocket is a socket that may be in the way of a port: one that listens, or any of a
 // protocol without connections.
-type socketEntry struct {
+type boundSocket struct {
 	local netip.AddrPort
-	inode string
+	inode uint32
 }
 
-// stateListen is TCP_LISTEN in the kernel's tables (include/net/tcp_states.h).
-const stateListen = "0A"
+// Of sock_diag(7) and include/uapi/linux/inet_diag.h.
+const (
+	diagRequestSize  = 56     // struct inet_diag_req_v2
+	diagMessageSize  = 72     // struct inet_diag_msg
+	diagBytecode     = 1      // INET_DIAG_REQ_BYTECODE
+	diagIPv6Only     = 11     // INET_DIAG_SKV6ONLY
+	diagPortAtLeast  = 2      // INET_DIAG_BC_S_GE
+	diagPortAtMost   = 3      // INET_DIAG_BC_S_LE
+	stateListen      = 10     // TCP_LISTEN (include/net/tcp_states.h)
+	anyState         = 0xffff // more than there are
+	diagStates       = 4      // where the states are in a request
+	diagPort         = 4      // where the port is in a message, in the network's order
+	diagAddress      = 8      // where the address is
+	diagInode        = 68     // where the inode is
+	lengthOfBytecode = 16
+)
 
-// socketTable reads the tables of the calling thread's namespace. A protocol that the
-// kernel does not list has none.
-func socketTable(protocol netstate.Protocol) ([]socketEntry, error) {
-	var all []socketEntry
-	for _, suffix := range []string{"", "6"} {
-		file, err := os.Open("/proc/thread-self/net/" + protocol.String() + suffix)
-		if errors.Is(err, os.ErrNotExist) {
+// socketsAt asks for the sockets in the calling thread's namespace that have one of the
+// ports. The kernel chooses: there may be many others. Of a protocol that it has no
+// sockets for there are none.
+func socketsAt(protocol netstate.Protocol, ports netstate.PortRange) ([]boundSocket, error) {
+	var all []boundSocket
+	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
+		request := nl.NewNetlinkRequest(unix.SOCK_DIAG_BY_FAMILY, unix.NLM_F_DUMP)
+		body := make([]byte, diagRequestSize)
+		body[0], body[1] = family, uint8(protocol)
+		states := uint32(anyState)
+		if protocol == netstate.TCP {
+			states = 1 << stateListen
+		}
+		binary.NativeEndian.PutUint32(body[diagStates:], states)
+		request.AddRawData(body)
+		request.AddRawData(nl.NewRtAttr(diagBytecode, portFilter(ports)).Serialize())
+		messages, err := request.Execute(unix.NETLINK_SOCK_DIAG, 0)
+		if errors.Is(err, unix.ENOENT) && protocol == netstate.SCTP {
 			continue
 		}
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("list sockets of %s, which needs CONFIG_INET_DIAG and CONFIG_INET_UDP_DIAG: %w", protocol, err)
 		}
-		lines := bufio.NewScanner(file)
-		for lines.Scan() {
-			if entry, ok := parseSocket(lines.Text(), protocol == netstate.TCP); ok {
-				all = append(all, entry)
-			}
-		}
-		if err := errors.Join(lines.Err(), file.Close()); err != nil {
-			return nil, err
+		for _, m := range messages {
+			all = append(all, parseSocket(m)...)
 		}
 	}
 	return all, nil
 }
 
-// parseSocket reads a line of /proc/net/tcp and its like (proc_net_tcp in the kernel's
-// documentation): the second field is the local address, the fourth the state, the tenth
-// the inode.
-func parseSocket(line string, listening bool) (socketEntry, bool) {
-	fields := strings.Fields(line)
-	if len(fields) < 10 || listening && fields[3] != stateListen {
-		return socketEntry{}, false
+// portFilter is a program of two instructions, each with the port in a second one. To jump
+// 4 bytes behind the end is to refuse.
+func portFilter(ports netstate.PortRange) []byte {
+	out := make([]byte, 0, lengthOfBytecode)
+	for i, op := range []struct {
+		code uint8
+		port uint16
+	}{{diagPortAtLeast, ports.First}, {diagPortAtMost, ports.Last}} {
+		out = append(out, op.code, 8)
+		out = binary.NativeEndian.AppendUint16(out, uint16(lengthOfBytecode-8*i+4))
+		out = append(out, 0, 0)
+		out = binary.NativeEndian.AppendUint16(out, op.port)
 	}
-	address, port, ok := strings.Cut(fields[1], ":")
-	raw, err := hex.DecodeString(address)
-	number, portErr := strconv.ParseUint(port, 16, 16)
-	if !ok || err != nil || portErr != nil || len(raw)%4 != 0 {
-		return socketEntry{}, false
+	return out
+}
+
+// parseSocket returns the socket of a message; one of both families is two.
+func parseSocket(message []byte) []boundSocket {
+	if len(message) < diagMessageSize {
+		return nil
 	}
-	// Each group of 4 bytes is a number in the machine's order, and must be in the
-	// network's.
-	if littleEndian() {
-		for i := 0; i+4 <= len(raw); i += 4 {
-			raw[i], raw[i+1], raw[i+2], raw[i+3] = raw[i+3], raw[i+2], raw[i+1], raw[i]
+	size := 4
+	if message[0] == unix.AF_INET6 {
+		size = 16
+	}
+	address, _ := netip.AddrFromSlice(message[diagAddress : diagAddress+size])
+	port, inode := binary.BigEndian.Uint16(message[diagPort:]), binary.NativeEndian.Uint32(message[diagInode:])
+	out := []boundSocket{{netip.AddrPortFrom(address.Unmap(), port), inode}}
+	if address != netip.IPv6Unspecified() {
+		return out
+	}
+	attributes, err := nl.ParseRouteAttr(message[diagMessageSize:])
+	for _, a := range attributes {
+		if err == nil && a.Attr.Type == diagIPv6Only && len(a.Value) > 0 && a.Value[0] == 0 {
+			out = append(out, boundSocket{netip.AddrPortFrom(netip.IPv4Unspecified(), port), inode})
 		}
 	}
-	ip, ok := netip.AddrFromSlice(raw)
-	return socketEntry{netip.AddrPortFrom(ip.Unmap(), uint16(number)), fields[9]}, ok
+	return out
 }
 
 // holder says who has a port, as well as can be found: the process, or that there is one.
 func (p ports) holder(protocol netstate.Protocol, wanted netip.AddrPort) string {
-	inode := ""
+	const unknown = "another process"
+	var inode uint32
 	err := p.inHost(func() error {
-		sockets, err := socketTable(protocol)
+		sockets, err := socketsAt(protocol, netstate.PortRange{First: wanted.Port(), Last: wanted.Port()})
 		for _, s := range sockets {
-			clash := s.local.Addr() == wanted.Addr() || s.local.Addr().IsUnspecified() || wanted.Addr().IsUnspecified()
-			if clash && s.local.Port() == wanted.Port() {
+			if s.local.Addr() == wanted.Addr() || s.local.Addr().IsUnspecified() || wanted.Addr().IsUnspecified() {
 				inode = s.inode
 			}
 		}
 		return err
 	})
-	if err != nil || inode == "" || inode == "0" {
-		return "another process"
+	if err != nil || inode == 0 {
+		return unknown
 	}
-	target := "socket:[" + inode + "]"
+	target := "socket:[" + strconv.FormatUint(uint64(inode), 10) + "]"
 	descriptors, err := filepath.Glob("/proc/[0-9]*/fd/*")
 	if err != nil {
-		return "another process"
+		return unknown
 	}
 	for _, descriptor := range descriptors {
 		if link, err := os.Readlink(descriptor); err != nil || link != target {
@@ -107,11 +142,5 @@ func (p ports) holder(protocol netstate.Protocol, wanted netip.AddrPort) string 
 		}
 		return fmt.Sprintf("process %q (pid %s)", strings.TrimSpace(string(name)), pid)
 	}
-	return "another process"
-}
-
-func littleEndian() bool {
-	var b [2]byte
-	binary.NativeEndian.PutUint16(b[:], 1)
-	return b[0] == 1
+	return unknown
 }

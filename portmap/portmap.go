@@ -29,8 +29,9 @@ type Sockets interface {
 	Bind(ctx context.Context, protocol netstate.Protocol, address netip.AddrPort, admit bool) (*os.File, error)
 	// Admit makes a socket that was bound to be admitted take connections or datagrams.
 	Admit(protocol netstate.Protocol, socket *os.File) error
-	// InUse returns the addresses that sockets of the protocol are bound to.
-	InUse(ctx context.Context, protocol netstate.Protocol) ([]netip.AddrPort, error)
+	// InUse returns the addresses of sockets that have one of the ports: those that listen,
+	// and for a protocol without connections all.
+	InUse(ctx context.Context, protocol netstate.Protocol, ports netstate.PortRange) ([]netip.AddrPort, error)
 	// Ephemeral returns the ports that the host hands out by itself, and those of them
 	// that it is not to.
 	Ephemeral(ctx context.Context) (first, last uint16, reserved []netstate.PortRange, err error)
@@ -198,12 +199,12 @@ func (m *Mapper) bind(ctx context.Context, c *claim) error {
 
 // checkFree refuses a range that a socket of the host is in.
 func (m *Mapper) checkFree(ctx context.Context, c *claim) error {
-	used, err := m.sockets.InUse(ctx, c.protocol)
+	used, err := m.sockets.InUse(ctx, c.protocol, c.ports)
 	if err != nil {
 		return err
 	}
 	for _, u := range used {
-		if c.ports.Contains(u.Port()) && overlap(c.address, u.Addr()) {
+		if overlap(c.address, u.Addr()) {
 			return cnm.E("reserve "+c.subject(), cnm.Exists, fmt.Errorf("port %d is in use by another process", u.Port()))
 		}
 	}

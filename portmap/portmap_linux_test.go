@@ -143,6 +143,9 @@ func TestConflictsNameTheHolder(t *testing.T) {
 	if err := f.listen(t, "tcp4", "127.0.0.1:81"); err != nil {
 		t.Fatal(err)
 	}
+	if err := f.listen(t, "tcp", "[::]:1500"); err != nil { // of both families
+		t.Fatal(err)
+	}
 	self := fmt.Sprintf("(pid %d)", os.Getpid())
 	for name, test := range map[string]struct {
 		asked cnm.PortBinding
@@ -155,6 +158,7 @@ func TestConflictsNameTheHolder(t *testing.T) {
 		"wide over wide":       {rangeOf(any4, 29999, 1000), `in use by endpoint "wide"`},
 		"another program":      {binding(tcp, any4, 81), self},
 		"wide over a program":  {rangeOf(any4, 81, 300), "port 81 is in use"},
+		"wide over both":       {rangeOf(any4, 1400, 300), "port 1500 is in use"},
 		"range over a program": {rangeOf(any4, 81, 3), self},
 	} {
 		r, err := f.reserve("late", []cnm.PortBinding{test.asked})

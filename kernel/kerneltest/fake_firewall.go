@@ -88,7 +88,9 @@ func (p fakePorts) Bind(_ context.Context, protocol netstate.Protocol, address n
 
 func (fakePorts) Admit(netstate.Protocol, *os.File) error { return nil }
 
-func (fakePorts) InUse(context.Context, netstate.Protocol) ([]netip.AddrPort, error) { return nil, nil }
+func (fakePorts) InUse(context.Context, netstate.Protocol, netstate.PortRange) ([]netip.AddrPort, error) {
+	return nil, nil
+}
 
 func (fakePorts) Ephemeral(context.Context) (first, last uint16, reserved []netstate.PortRange, err error) {
 	return 32768, 60999, nil, nil
