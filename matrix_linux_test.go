@@ -327,7 +327,10 @@ type backend struct {
 }
 
 func backends() []backend {
-	return []backend{{config.FirewallNFTables, false}, {config.FirewallNFTables, true}}
+	return []backend{
+		{config.FirewallNFTables, false}, {config.FirewallNFTables, true},
+		{config.FirewallIPTablesNFT, false}, {config.FirewallIPTablesLegacy, true},
+	}
 }
 
 // prepare makes the host one where the back end works so.

@@ -29,6 +29,10 @@ const (
 	FirewallNFTables = "nftables"
 	// FirewallIPTables runs the programs iptables-restore and ip6tables-restore.
 	FirewallIPTables = "iptables"
+	// FirewallIPTablesNFT and FirewallIPTablesLegacy are the two kinds of them, over
+	// nf_tables and over x_tables, where a host has both.
+	FirewallIPTablesNFT    = "iptables-nft"
+	FirewallIPTablesLegacy = "iptables-legacy"
 	// FirewallNone leaves it to the operator: no port can be published, except by proxy.
 	FirewallNone = "none"
 )
@@ -83,8 +87,9 @@ type DaemonCfg struct {
 	DefaultAddressPools []AddressPool
 	// NeverUse lists prefixes, in CIDR form, that no automatic subnet may overlap.
 	NeverUse []string
-	// FirewallBackend is FirewallNFTables, FirewallIPTables or FirewallNone. Empty means
-	// nftables if the kernel has it, and iptables otherwise.
+	// FirewallBackend is FirewallNFTables, FirewallIPTables, one of the kinds of the
+	// latter, or FirewallNone. Empty means nftables if the kernel has it, and iptables
+	// otherwise.
 	FirewallBackend string
 	// AcceptMark lets packets into all networks that bear this mark, written as mark or
 	// mark/mask in any base, such as "0x1/0xff". Empty means none.

@@ -102,8 +102,9 @@ func OptionNeverUse(prefixes ...string) Option {
 	return func(c *Config) { c.Daemon.NeverUse = append(c.Daemon.NeverUse, prefixes...) }
 }
 
-// OptionFirewallBackend sets what filters packets: FirewallNFTables, FirewallIPTables or
-// FirewallNone; empty means the first that works of the former two.
+// OptionFirewallBackend sets what filters packets: FirewallNFTables, FirewallIPTables, one
+// of the kinds of the latter, or FirewallNone; empty means the first that works of the
+// former two.
 func OptionFirewallBackend(name string) Option {
 	return func(c *Config) { c.Daemon.FirewallBackend = name }
 }

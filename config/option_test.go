@@ -176,7 +176,7 @@ func TestValidateRefuses(t *testing.T) {
 		{"pool 4 in 6", pools("::ffff:10.0.0.0/104", 112), `is IPv4 in IPv6 form`},
 		{"pool size too small", pools("10.0.0.0/8", 7), `size 7 is not from 8 to 32`},
 		{"pool size too large", pools("fd00::/8", 129), `size 129 is not from 8 to 128`},
-		{"firewall", config.OptionFirewallBackend("pf"), `firewall back end "pf": want "nftables", "iptables", "none"`},
+		{"firewall", config.OptionFirewallBackend("pf"), `firewall back end "pf": want "nftables", "iptables", "iptables-nft", "iptables-legacy", "none"`},
 		{"mark", config.OptionAcceptMark("0x10/0xf"), `accept mark "0x10/0xf": want`},
 		{"mark without end", config.OptionAcceptMark("1/"), `accept mark "1/": want`},
 		{"mark of nothing", config.OptionAcceptMark("0/0"), `accept mark "0/0": want`},

@@ -51,10 +51,10 @@ func (d *DaemonCfg) validate() []error {
 		d.Announce.validate(),
 	}
 	switch d.FirewallBackend {
-	case "", FirewallNFTables, FirewallIPTables, FirewallNone:
+	case "", FirewallNFTables, FirewallIPTables, FirewallIPTablesNFT, FirewallIPTablesLegacy, FirewallNone:
 	default:
-		found = append(found, types.BadRequestErrorf("firewall back end %q: want %q, %q, %q, or nothing for the first that works",
-			d.FirewallBackend, FirewallNFTables, FirewallIPTables, FirewallNone))
+		found = append(found, types.BadRequestErrorf("firewall back end %q: want %q, %q, %q, %q, %q, or nothing for the first that works",
+			d.FirewallBackend, FirewallNFTables, FirewallIPTables, FirewallIPTablesNFT, FirewallIPTablesLegacy, FirewallNone))
 	}
 	_, _, err := ParseMark(d.AcceptMark)
 	found = append(found, err)

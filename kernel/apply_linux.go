@@ -23,6 +23,9 @@ func (h *host) Apply(ctx context.Context, changes netstate.Changes) error {
 	if err := h.validate(changes); err != nil {
 		return err
 	}
+	if err := h.firewall.connections.settle(ctx, changes); err != nil {
+		return cnm.E("apply", cnm.Timeout, err)
+	}
 	a := &application{h: h, ctx: ctx, known: make(map[netstate.Peer]rtnl.Link)}
 	defer a.leave()
 	for len(changes) > 0 {

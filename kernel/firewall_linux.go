@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/docker/libnetwork/cnm"
+	"github.com/docker/libnetwork/kernel/iptables"
 	"github.com/docker/libnetwork/kernel/nft"
 	"github.com/docker/libnetwork/netstate"
 )
@@ -17,6 +18,9 @@ type filter interface {
 	Apply(context.Context, netstate.Changes) error
 	Observe(context.Context) ([]netstate.Part, error)
 	Delete(context.Context) error
+	// Watch calls notify after somebody else has changed what is ours, until ctx is done,
+	// and then done. It is called on a thread in the host's namespace.
+	Watch(ctx context.Context, notify, done func()) error
 	Close() error
 }
 
@@ -25,6 +29,8 @@ type firewall struct {
 	h        *host
 	options  FirewallOptions
 	instance string
+	// connections has what the kernel is to forget.
+	connections connections
 
 	mu      sync.Mutex // guards what follows
 	backend string     // empty until it is chosen
@@ -34,10 +40,10 @@ type firewall struct {
 
 func checkFirewall(o FirewallOptions) error {
 	switch o.Backend {
-	case "", NFTables, IPTables, NoFirewall:
+	case "", NFTables, IPTables, IPTablesNFT, IPTablesLegacy, NoFirewall:
 		return nil
 	}
-	return fmt.Errorf("firewall back end %q: want %q, %q or %q", o.Backend, NFTables, IPTables, NoFirewall)
+	return fmt.Errorf("firewall back end %q: want %q, %q, %q, %q or %q", o.Backend, NFTables, IPTables, IPTablesNFT, IPTablesLegacy, NoFirewall)
 }
 
 // use returns the back end, opened and chosen if it is the first time.
@@ -80,10 +86,18 @@ func (f *firewall) open(backend string) (filter, error) {
 			Table: f.table(), Namespace: s.namespace.FD(),
 			AcceptMark: f.options.AcceptMark, AcceptMask: f.options.AcceptMask, LoopbackProxied: f.options.LoopbackProxied,
 		})
-	case IPTables:
-		return nil, cnm.E("", cnm.Unsupported, errors.New("this version has no iptables back end"))
+	case IPTables, IPTablesNFT, IPTablesLegacy:
+		return iptables.Open(f.iptables(backend))
 	default:
 		return none{}, nil
+	}
+}
+
+func (f *firewall) iptables(backend string) iptables.Options {
+	variant := map[string]string{IPTablesNFT: iptables.VariantNFT, IPTablesLegacy: iptables.VariantLegacy}[backend]
+	return iptables.Options{
+		Instance: f.instance, Variant: variant, Run: f.inside,
+		AcceptMark: f.options.AcceptMark, AcceptMask: f.options.AcceptMask, LoopbackProxied: f.options.LoopbackProxied,
 	}
 }
 
@@ -108,6 +122,7 @@ func (f *firewall) apply(ctx context.Context, changes netstate.Changes) error {
 	if err := filter.Apply(ctx, changes); err != nil {
 		return err
 	}
+	f.connections.follow(changes)
 	return f.zone.follow(ctx, changes)
 }
 
@@ -178,13 +193,7 @@ func (f *firewall) Watch(ctx context.Context, notify func()) error {
 	stop := context.AfterFunc(f.h.ctx, cancel)
 	f.h.watchers.Add(1)
 	done := func() { stop(); cancel(); f.h.watchers.Done() }
-	switch w := filter.(type) {
-	case *nft.Filter:
-		err = f.inside(func() error { return w.Watch(ctx, notify, done) })
-	default:
-		done()
-	}
-	if err != nil {
+	if err = f.inside(func() error { return filter.Watch(ctx, notify, done) }); err != nil {
 		done()
 		return cnm.Wrap("watch firewall", err)
 	}
@@ -193,6 +202,7 @@ func (f *firewall) Watch(ctx context.Context, notify func()) error {
 }
 
 func (f *firewall) close() {
+	f.connections.close()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.filter != nil {
@@ -217,3 +227,8 @@ func (none) Apply(_ context.Context, changes netstate.Changes) error {
 func (none) Observe(context.Context) ([]netstate.Part, error) { return nil, nil }
 func (none) Delete(context.Context) error                     { return nil }
 func (none) Close() error                                     { return nil }
+
+func (none) Watch(_ context.Context, _, done func()) error {
+	done()
+	return nil
+}

@@ -54,7 +54,7 @@ func Open(options Options) (Host, error) {
 	if h.log == nil {
 		h.log = slog.New(slog.DiscardHandler)
 	}
-	h.firewall = firewall{h: h, options: options.Firewall, instance: options.Instance}
+	h.firewall = firewall{h: h, options: options.Firewall, instance: options.Instance, connections: connections{h: h}}
 	_, err := os.Stat("/proc/sys/net/ipv6")
 	h.ipv6 = err == nil
 	s, err := h.space("")

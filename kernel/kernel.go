@@ -50,7 +50,8 @@ type Host interface {
 // Firewall is the host's packet filter, as far as it is ours. What it holds are the
 // intents of the host's parts: Apply changes them and Observe returns them.
 type Firewall interface {
-	// Backend returns which one is in use: [NFTables], [IPTables], or [NoFirewall].
+	// Backend returns which one is in use: [NFTables], [IPTablesNFT], [IPTablesLegacy], or
+	// [NoFirewall].
 	Backend(ctx context.Context) (string, error)
 	// Watch calls notify, from one goroutine, when somebody else changed what is ours,
 	// until ctx is done. Bursts may be reported once.
@@ -62,7 +63,11 @@ type Firewall interface {
 // Back ends of the packet filter.
 const (
 	NFTables = "nftables"
+	// IPTables is the one of the following two that the host's iptables-restore is.
 	IPTables = "iptables"
+	// IPTablesNFT is iptables over nf_tables, and IPTablesLegacy over x_tables.
+	IPTablesNFT    = "iptables-nft"
+	IPTablesLegacy = "iptables-legacy"
 	// NoFirewall takes no intents: adding one is Unsupported.
 	NoFirewall = "none"
 )
@@ -145,8 +150,8 @@ type Options struct {
 
 // FirewallOptions configure the packet filter.
 type FirewallOptions struct {
-	// Backend is NFTables, IPTables or NoFirewall. Empty takes nftables if the kernel has
-	// it, and iptables otherwise.
+	// Backend is one of those above. Empty takes nftables if the kernel has it, and
+	// iptables otherwise.
 	Backend string
 	// AcceptMark and AcceptMask let packets into all networks whose mark, masked, is the
 	// mark. A mask of zero lets none in.

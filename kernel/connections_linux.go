@@ -1,0 +1,165 @@
+package kernel
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"sync"
+
+	"github.com/docker/libnetwork/kernel/conntrack"
+	"github.com/docker/libnetwork/netstate"
+)
+
+// connections makes the kernel forget those that a change of published ports leaves
+// behind. To look for them takes it a walk over its table, of some 10 ms, whatever is in
+// it: so that is done in the background, once for what came meanwhile, and not at all
+// while the table is empty. An address that connections still lead to is not given to a
+// container before that.
+type connections struct {
+	h *host
+
+	mu             sync.Mutex // guards what follows
+	removed, added []conntrack.Publication
+	// leading holds the addresses that connections may lead to which nobody wants.
+	leading map[netip.Addr]bool
+	// idle is closed when the worker has ended; nil while there is none.
+	idle chan struct{}
+	conn *conntrack.Conn
+}
+
+// follow takes note of what the packet filter was changed to.
+func (c *connections) follow(changes netstate.Changes) {
+	var removed, added []conntrack.Publication
+	for _, change := range changes {
+		i, ok := change.Object.(netstate.Intent)
+		if !ok || i.Kind != netstate.Publish {
+			continue
+		}
+		p := conntrack.Publication{
+			Protocol: uint8(i.Protocol), HostAddr: i.Host, HostPort: i.Port, HostPortEnd: i.PortEnd,
+			Target: i.Target, TargetPort: i.TargetPort,
+		}
+		switch {
+		case change.Verb == netstate.Remove:
+			removed = append(removed, p)
+		case i.Protocol == netstate.UDP:
+			// Of other protocols a client that got no answer begins anew.
+			added = append(added, p)
+		}
+	}
+	if len(removed)+len(added) == 0 {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.removed, c.added = append(c.removed, removed...), append(c.added, added...)
+	if c.leading == nil {
+		c.leading = make(map[netip.Addr]bool)
+	}
+	for _, p := range removed {
+		c.leading[p.Target] = true
+	}
+	if c.idle == nil {
+		c.idle = make(chan struct{})
+		go c.work()
+	}
+}
+
+// work forgets until there is nothing left to forget.
+func (c *connections) work() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for len(c.removed)+len(c.added) > 0 {
+		removed, added := c.removed, c.added
+		c.removed, c.added = nil, nil
+		c.mu.Unlock()
+		err := c.forget(removed, added)
+		c.mu.Lock()
+		if err != nil {
+			c.h.log.Error("connections to ports that are published no more, or only now, may go on as before", "error", err)
+		}
+	}
+	clear(c.leading)
+	close(c.idle)
+	c.idle = nil
+}
+
+// forget is called by the worker alone.
+func (c *connections) forget(removed, added []conntrack.Publication) error {
+	ctx := context.Background()
+	if c.conn == nil {
+		err := c.h.firewall.inside(func() (err error) {
+			c.conn, err = conntrack.Dial()
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if n, err := c.conn.Count(ctx); err != nil || n == 0 {
+		return err
+	}
+	if len(removed) > 0 {
+		if _, err := c.conn.Removed(ctx, removed); err != nil {
+			return err
+		}
+	}
+	if len(added) == 0 {
+		return nil
+	}
+	local, err := c.local(ctx)
+	if err == nil {
+		_, err = c.conn.Added(ctx, added, local)
+	}
+	return err
+}
+
+// local tells the addresses of the host.
+func (c *connections) local(ctx context.Context) (func(netip.Addr) bool, error) {
+	s, err := c.h.space("")
+	if err != nil {
+		return nil, err
+	}
+	defer s.release()
+	addrs, err := s.conn.Addrs(ctx)
+	own := make(map[netip.Addr]bool, len(addrs))
+	for _, a := range addrs {
+		own[a.Prefix.Addr()] = true
+	}
+	return func(a netip.Addr) bool { return a.IsLoopback() || own[a] }, err
+}
+
+// settle waits, if connections may lead to one of the addresses that the changes add,
+// until they are forgotten.
+func (c *connections) settle(ctx context.Context, changes netstate.Changes) error {
+	c.mu.Lock()
+	idle := c.idle
+	meets := idle != nil && slices.ContainsFunc(changes, func(change netstate.Change) bool {
+		a, ok := change.Object.(netstate.Addr)
+		return ok && change.Verb == netstate.Add && c.leading[a.Prefix.Addr()]
+	})
+	c.mu.Unlock()
+	if !meets {
+		return nil
+	}
+	select {
+	case <-idle:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// close waits for what is under way. Nothing is added any more.
+func (c *connections) close() {
+	c.mu.Lock()
+	idle := c.idle
+	c.mu.Unlock()
+	if idle != nil {
+		<-idle
+	}
+	if c.conn != nil {
+		// Nothing waits on the socket, whose closing says nothing.
+		_ = c.conn.Close()
+	}
+}
