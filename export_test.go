@@ -8,6 +8,7 @@ import (
 	"github.com/docker/libnetwork/config"
 	"github.com/docker/libnetwork/ipams/builtin"
 	"github.com/docker/libnetwork/kernel"
+	"github.com/docker/libnetwork/netstate"
 )
 
 // OpenWith opens a controller on the given machine and store, for tests that have
@@ -31,4 +32,23 @@ func Reserved(c NetworkController) string {
 		}
 	}
 	return text
+}
+
+// Unfiltered returns what would have to change in the packet filter for it to be what the
+// records say.
+func Unfiltered(c NetworkController) (string, error) {
+	in := c.(*controller)
+	wished, release, _ := in.recordedIntents()
+	defer release()
+	observed, err := in.host.Observe(context.Background(), "")
+	if err != nil {
+		return "", err
+	}
+	var held []netstate.Part
+	for _, p := range observed {
+		if len(p.Intents) > 0 {
+			held = append(held, netstate.Part{Owner: p.Owner, Intents: p.Intents})
+		}
+	}
+	return netstate.Diff(held, wished).String(), nil
 }
