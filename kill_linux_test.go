@@ -88,12 +88,7 @@ func (s scratch) allRules(t *testing.T) string {
 	t.Helper()
 	text := run(t, s.host, "nft", "--handle", "list", "table", "inet", "operator")
 	for _, program := range []string{"iptables-nft-save", "ip6tables-nft-save", "iptables-legacy-save", "ip6tables-legacy-save"} {
-		for line := range strings.Lines(run(t, s.host, program)) {
-			if !strings.HasPrefix(line, "#") { // remarks have the time
-				line, _, _ = strings.Cut(line, " [") // and the built-in chains have counters
-				text += strings.TrimSpace(line) + "\n"
-			}
-		}
+		text += withoutCounters(run(t, s.host, program))
 	}
 	return text
 }

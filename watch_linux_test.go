@@ -2,15 +2,19 @@ package libnetwork_test
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"net"
 	"os/exec"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/docker/libnetwork"
+	"github.com/docker/libnetwork/config"
 	"github.com/docker/libnetwork/kernel/kerneltest"
 )
 
@@ -90,11 +94,36 @@ func (c *talker) say(t testing.TB, text string) {
 	}
 }
 
+// damages are what somebody else may do to the packet filter, as command lines; TABLE
+// stands for our table of nftables, PREFIX for what our chains of iptables start with.
+func damages(backend string) []string {
+	if backend == config.FirewallNFTables {
+		return []string{
+			"nft flush ruleset", "nft delete table TABLE", "nft flush table TABLE",
+			"nft flush chain TABLE prerouting", "nft flush map TABLE anyport4",
+		}
+	}
+	program := backend
+	if backend == config.FirewallIPTablesNFT {
+		program = "iptables-nft"
+	}
+	return []string{
+		program + " --flush", program + " --table nat --flush", program + " --table raw --flush",
+		program + " --delete FORWARD 1", program + " --flush PREFIXIN", program + " --table nat --delete PREFIXPUB-ANY 2",
+	}
+}
+
 // TestForeignFlush wants what is ours in the packet filter back within a second after
 // somebody else has removed it, whatever they removed, and open connections to go on.
 func TestForeignFlush(t *testing.T) {
+	for _, backend := range []string{config.FirewallNFTables, config.FirewallIPTablesNFT, config.FirewallIPTablesLegacy} {
+		t.Run(backend, func(t *testing.T) { flushByOthers(t, backend) })
+	}
+}
+
+func flushByOthers(t *testing.T, backend string) {
 	l := newLan(t)
-	c := l.open(t)
+	c := l.open(t, config.OptionFirewallBackend(backend))
 	n := must[libnetwork.Network](t)(c.NewNetwork("bridge", "web", ""))
 	sb, _ := published(t, c, n, "web", tcp(80, 8080), tcp(7, 7007))
 	echo(t, sb.Key(), 7)
@@ -103,32 +132,50 @@ func TestForeignFlush(t *testing.T) {
 	in.say(t, "before")
 	out.say(t, "before")
 
-	table := strings.TrimSpace(strings.TrimPrefix(run(t, l.Host, "nft", "list", "tables"), "table "))
-	rules := func() string { return run(t, l.Host, "nft", "list ruleset") }
+	names := strings.NewReplacer("TABLE", "inet libnetwork-"+c.ID()[:12], "PREFIX", "LN-"+c.ID()[:8]+"-")
+	rules := func() string { return withoutCounters(run(t, l.Host, "nft", "list", "ruleset")) }
+	if backend != config.FirewallNFTables {
+		rules = func() string { return byChain(withoutCounters(run(t, l.Host, backend+"-save"))) }
+	}
 	want := rules()
-	for _, damage := range []string{
-		"flush ruleset",
-		"delete table " + table,
-		"flush table " + table,
-		"flush chain " + table + " prerouting",
-		"flush map " + table + " anyport4",
-	} {
-		run(t, l.Host, "nft", damage)
+	for _, damage := range damages(backend) {
+		words := strings.Fields(names.Replace(damage))
+		run(t, l.Host, words[0], words[1:]...)
 		begin := time.Now()
-		for time.Since(begin) < time.Second {
-			if rules() == want {
-				break
-			}
+		got := rules()
+		for got != want && time.Since(begin) < time.Second {
+			got = rules()
 		}
 		t.Logf("%s: mended after %v", damage, time.Since(begin).Round(time.Millisecond))
-		if got := rules(); got != want {
-			t.Errorf("%s: after a second there is\n%s\nwant\n%s", damage, got, want)
+		if got != want {
+			t.Errorf("%s: after a second (-want +got):\n%s", damage, cmp.Diff(want, got))
 		}
 		in.say(t, damage)
 		out.say(t, damage)
 		wantAnswer(t, l.Neighbor, "tcp", kerneltest.HostIPv4+":8080", "web "+kerneltest.NeighborIPv4)
 	}
-	if err := errors.Join(sb.Delete(), n.Delete()); err != nil {
-		t.Fatal(err)
+	ok(t, sb.Delete())
+	ok(t, n.Delete())
+}
+
+var (
+	counters = regexp.MustCompile(`counter packets \d+ bytes \d+|\[\d+:\d+\]`)
+	remarks  = regexp.MustCompile(`(?m)^#.*\n`)
+)
+
+// withoutCounters takes out of a picture of the packet filter what traffic and time
+// change.
+func withoutCounters(text string) string {
+	return remarks.ReplaceAllString(counters.ReplaceAllString(text, ""), "")
+}
+
+// byChain sorts what iptables-save prints by chains, whose order tells when they were made.
+func byChain(text string) string {
+	chain := func(line string) string {
+		words := strings.Fields(line)
+		return strings.Join(words[:min(2, len(words))], " ")
 	}
+	return strings.Join(slices.SortedStableFunc(strings.Lines(text), func(a, b string) int {
+		return strings.Compare(chain(a), chain(b))
+	}), "")
 }
