@@ -13,7 +13,6 @@ import (
 	"github.com/docker/libnetwork/cnm"
 	"github.com/docker/libnetwork/internal/undo"
 	"github.com/docker/libnetwork/ipamapi"
-	"github.com/docker/libnetwork/netstate"
 )
 
 // optionSerial asks an address manager for addresses that were not used lately.
@@ -158,27 +157,12 @@ func (a *allocator) hostPrefixes(ctx context.Context) ([]netip.Prefix, error) {
 	if a.observed {
 		return a.avoid, nil
 	}
-	parts, err := a.c.host.Observe(ctx, "")
+	avoid, err := a.c.host.Container().Prefixes(ctx, "")
 	if err != nil {
 		return nil, err
 	}
-	a.avoid, a.observed = reachable(parts), true
+	a.avoid, a.observed = avoid, true
 	return a.avoid, nil
-}
-
-func reachable(parts []netstate.Part) []netip.Prefix {
-	var out []netip.Prefix
-	for _, p := range parts {
-		for _, address := range p.Addrs {
-			out = append(out, address.Prefix.Masked())
-		}
-		for _, route := range p.Routes {
-			if route.Destination.Bits() > 0 {
-				out = append(out, route.Destination)
-			}
-		}
-	}
-	return out
 }
 
 // endpointAddresses fills the addresses of an endpoint's record.

@@ -39,6 +39,33 @@ func (c container) Statistics(ctx context.Context, namespace string, names []str
 	return out, nil
 }
 
+// Prefixes implements Container.
+func (c container) Prefixes(ctx context.Context, namespace string) ([]netip.Prefix, error) {
+	s, err := c.h.space(namespace)
+	if err != nil {
+		return nil, cnm.Wrap("look for routes", err)
+	}
+	defer s.release()
+	addrs, err := s.conn.Addrs(ctx)
+	if err != nil {
+		return nil, cnm.Wrap("look for routes", err)
+	}
+	routes, err := s.conn.Routes(ctx)
+	if err != nil {
+		return nil, cnm.Wrap("look for routes", err)
+	}
+	var out []netip.Prefix
+	for _, a := range addrs {
+		out = append(out, a.Prefix.Masked())
+	}
+	for _, r := range routes {
+		if r.Destination.Bits() > 0 {
+			out = append(out, r.Destination)
+		}
+	}
+	return out, nil
+}
+
 func (c container) HasIPv6(ctx context.Context, namespace string) (bool, error) {
 	s, err := c.h.space(namespace)
 	if err != nil {

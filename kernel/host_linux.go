@@ -20,6 +20,7 @@ type host struct {
 	ipv6         bool   // the kernel has IPv6
 	addrProtocol bool   // the kernel keeps IFA_PROTO
 	reaper       *reaper
+	resident     *resident
 	firewall     firewall
 	log          *slog.Logger
 	// ctx ends when the host is closed; watchers is who waits for that.
@@ -54,6 +55,7 @@ func Open(options Options) (Host, error) {
 	if h.log == nil {
 		h.log = slog.New(slog.DiscardHandler)
 	}
+	h.resident = newResident(h)
 	h.firewall = firewall{h: h, options: options.Firewall, instance: options.Instance, connections: connections{h: h}}
 	_, err := os.Stat("/proc/sys/net/ipv6")
 	h.ipv6 = err == nil
@@ -143,6 +145,7 @@ func (h *host) Close() error {
 	h.mu.Unlock()
 	h.cancel()
 	h.watchers.Wait()
+	h.resident.close()
 	h.firewall.close()
 	for _, s := range open {
 		s.release()

@@ -74,17 +74,21 @@ const (
 
 // Ports takes ports of the host, in its namespace.
 type Ports interface {
+	// Do runs fn, and makes Bind and InUse cheap in it. Others wait meanwhile: fn must not
+	// wait for anything.
+	Do(fn func() error) error
 	// Bind takes a port and returns the socket that holds it: nobody else can bind the
-	// port, and nothing is answered, before Admit. A port in use is Exists, with an
-	// error that names the holder if it can be found; an address that is not the host's
-	// is Invalid. A protocol that this kernel has no sockets for is Unsupported.
+	// port, and nothing is answered, before Admit. A port in use is Exists; an address
+	// that is not the host's is Invalid. A protocol that this kernel has no sockets for is
+	// Unsupported.
 	Bind(ctx context.Context, protocol netstate.Protocol, address netip.AddrPort, admit bool) (*os.File, error)
 	// Admit makes a socket that was bound to be admitted take connections or datagrams.
 	// Once more does nothing.
 	Admit(protocol netstate.Protocol, socket *os.File) error
-	// InUse returns the addresses of sockets that have one of the ports: those that listen,
-	// and for a protocol without connections all.
-	InUse(ctx context.Context, protocol netstate.Protocol, ports netstate.PortRange) ([]netip.AddrPort, error)
+	// InUse returns the sockets that have one of the ports: those that listen, and for a
+	// protocol without connections all. If it is a single port, their holders are looked
+	// for.
+	InUse(ctx context.Context, protocol netstate.Protocol, ports netstate.PortRange) ([]netstate.PortUse, error)
 	// Ephemeral returns the range of ports that the host hands out by itself, inclusive
 	// (ip_local_port_range), and those that are reserved (ip_local_reserved_ports).
 	Ephemeral(ctx context.Context) (first, last uint16, reserved []netstate.PortRange, err error)
@@ -122,6 +126,9 @@ type Container interface {
 	Announce(ctx context.Context, namespace, link string, addresses []netip.Addr) error
 	// Statistics returns the counters of the named links; missing ones are left out.
 	Statistics(ctx context.Context, namespace string, links []string) (map[string]Statistics, error)
+	// Prefixes returns what the namespace has a route to, default routes aside: the subnets
+	// of its addresses, and the destinations of its routes.
+	Prefixes(ctx context.Context, namespace string) ([]netip.Prefix, error)
 	// HasIPv6 reports whether IPv6 works in the namespace: whether its loopback, once
 	// up, has the address ::1.
 	HasIPv6(ctx context.Context, namespace string) (bool, error)

@@ -20,22 +20,23 @@ import (
 // ports implements Ports.
 type ports struct{ h *host }
 
-// inHost runs fn on a thread in the host's namespace.
-func (p ports) inHost(fn func() error) error { return p.h.firewall.inside(fn) }
+// Do implements Ports.
+func (p ports) Do(fn func() error) error { return p.h.resident.do(fn) }
 
+// Bind implements Ports.
 func (p ports) Bind(ctx context.Context, protocol netstate.Protocol, address netip.AddrPort, admit bool) (*os.File, error) {
 	op := fmt.Sprintf("bind %s port %s", protocol, address)
 	if err := ctx.Err(); err != nil {
 		return nil, cnm.E(op, cnm.Timeout, err)
 	}
 	var socket *os.File
-	err := p.inHost(func() (err error) {
+	err := p.h.resident.do(func() (err error) {
 		socket, err = bind(protocol, address, admit)
 		return err
 	})
 	switch {
 	case errors.Is(err, unix.EADDRINUSE):
-		return nil, cnm.E(op, cnm.Exists, errors.New("in use by "+p.holder(protocol, address)))
+		return nil, cnm.E(op, cnm.Exists, errors.New("in use by another process"))
 	case errors.Is(err, unix.EADDRNOTAVAIL):
 		return nil, cnm.E(op, cnm.Invalid, fmt.Errorf("%s is no address of the host", address.Addr()))
 	case errors.Is(err, unix.EPROTONOSUPPORT), errors.Is(err, unix.EAFNOSUPPORT), errors.Is(err, unix.ESOCKTNOSUPPORT):
@@ -55,7 +56,8 @@ func bind(protocol netstate.Protocol, address netip.AddrPort, admit bool) (*os.F
 	} else {
 		family, to = unix.AF_INET6, &unix.SockaddrInet6{Port: int(address.Port()), Addr: address.Addr().As16()}
 	}
-	fd, err := unix.Socket(family, kind|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, int(protocol))
+	// Nobody reads it here: the runtime need not watch it.
+	fd, err := unix.Socket(family, kind|unix.SOCK_CLOEXEC, int(protocol))
 	if err != nil {
 		return nil, err
 	}
@@ -110,18 +112,22 @@ func (p ports) Admit(protocol netstate.Protocol, socket *os.File) error {
 	return errno.Wrap("admit "+socket.Name(), errors.Join(controlErr, err))
 }
 
-func (p ports) InUse(ctx context.Context, protocol netstate.Protocol, ports netstate.PortRange) ([]netip.AddrPort, error) {
+// InUse implements Ports.
+func (p ports) InUse(ctx context.Context, protocol netstate.Protocol, ports netstate.PortRange) ([]netstate.PortUse, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, cnm.E("list ports in use", cnm.Timeout, err)
 	}
-	var used []netip.AddrPort
-	err := p.inHost(func() error {
-		sockets, err := socketsAt(protocol, ports)
-		for _, s := range sockets {
-			used = append(used, s.local)
-		}
+	var sockets []boundSocket
+	err := p.h.resident.do(func() (err error) {
+		sockets, err = socketsAt(protocol, ports)
 		return err
 	})
+	used := make([]netstate.PortUse, len(sockets))
+	for i, s := range sockets {
+		if used[i].Address = s.local; ports.First == ports.Last {
+			used[i].Holder = holder(s.inode)
+		}
+	}
 	return used, errno.Wrap("list ports in use", err)
 }
 
@@ -165,7 +171,7 @@ func (p ports) Dial(ctx context.Context, network, address string) (conn net.Conn
 		return dialer.DialContext(ctx, network, address)
 	}
 	// To a plain address the dialer makes its socket on the goroutine that calls it.
-	err = p.inHost(func() (err error) {
+	err = p.h.firewall.inside(func() (err error) {
 		conn, err = dialer.DialContext(ctx, network, address)
 		return err
 	})

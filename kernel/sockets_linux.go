@@ -110,25 +110,12 @@ func parseSocket(message []byte) []boundSocket {
 	return out
 }
 
-// holder says who has a port, as well as can be found: the process, or that there is one.
-func (p ports) holder(protocol netstate.Protocol, wanted netip.AddrPort) string {
+// holder says who has a socket, as well as can be found: the process, or that there is one.
+func holder(inode uint32) string {
 	const unknown = "another process"
-	var inode uint32
-	err := p.inHost(func() error {
-		sockets, err := socketsAt(protocol, netstate.PortRange{First: wanted.Port(), Last: wanted.Port()})
-		for _, s := range sockets {
-			if s.local.Addr() == wanted.Addr() || s.local.Addr().IsUnspecified() || wanted.Addr().IsUnspecified() {
-				inode = s.inode
-			}
-		}
-		return err
-	})
-	if err != nil || inode == 0 {
-		return unknown
-	}
 	target := "socket:[" + strconv.FormatUint(uint64(inode), 10) + "]"
 	descriptors, err := filepath.Glob("/proc/[0-9]*/fd/*")
-	if err != nil {
+	if err != nil || inode == 0 {
 		return unknown
 	}
 	for _, descriptor := range descriptors {

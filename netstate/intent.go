@@ -119,6 +119,14 @@ type PortRange struct{ First, Last uint16 }
 // Contains reports whether the port is in the range.
 func (r PortRange) Contains(port uint16) bool { return r.First <= port && port <= r.Last }
 
+// PortUse is a socket that has a port of the host.
+type PortUse struct {
+	Address netip.AddrPort
+	// Holder is the process, as in `process "nginx" (pid 7)`. It is empty where nobody
+	// looked for it.
+	Holder string
+}
+
 func (Intent) object() {}
 
 // Is6 reports whether the intent is about IPv6. Allow, Separate and Loopback

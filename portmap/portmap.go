@@ -24,14 +24,16 @@ import (
 
 // Sockets takes ports of the host; the Ports of package kernel do.
 type Sockets interface {
+	// Do runs fn, and makes Bind and InUse cheap in it.
+	Do(fn func() error) error
 	// Bind returns the socket that holds a port. In use is Exists, no address of the host
 	// Invalid, no sockets of the protocol Unsupported.
 	Bind(ctx context.Context, protocol netstate.Protocol, address netip.AddrPort, admit bool) (*os.File, error)
 	// Admit makes a socket that was bound to be admitted take connections or datagrams.
 	Admit(protocol netstate.Protocol, socket *os.File) error
-	// InUse returns the addresses of sockets that have one of the ports: those that listen,
-	// and for a protocol without connections all.
-	InUse(ctx context.Context, protocol netstate.Protocol, ports netstate.PortRange) ([]netip.AddrPort, error)
+	// InUse returns the sockets that have one of the ports: those that listen, and for a
+	// protocol without connections all. If it is a single port, with their holders.
+	InUse(ctx context.Context, protocol netstate.Protocol, ports netstate.PortRange) ([]netstate.PortUse, error)
 	// Ephemeral returns the ports that the host hands out by itself, and those of them
 	// that it is not to.
 	Ephemeral(ctx context.Context) (first, last uint16, reserved []netstate.PortRange, err error)
@@ -88,13 +90,49 @@ func (r *Reservation) Bindings() []cnm.PortBinding { return r.bindings }
 // error that names who has the port; no free port in the range asked for is Exhausted.
 func (m *Mapper) Reserve(ctx context.Context, holder Holder, groups [][]cnm.PortBinding) (*Reservation, error) {
 	r := &Reservation{mapper: m, holder: holder}
-	for _, group := range groups {
-		if err := m.reserveGroup(ctx, r, group); err != nil {
-			r.Release()
-			return nil, err
+	err := m.sockets.Do(func() error {
+		for _, group := range groups {
+			if err := m.reserveGroup(ctx, r, group); err != nil {
+				return err
+			}
 		}
+		return nil
+	})
+	if err != nil {
+		r.Release()
+		return nil, m.named(ctx, err)
 	}
 	return r, nil
+}
+
+// takenError says that somebody who is not known here has a port.
+type takenError struct {
+	protocol netstate.Protocol
+	address  netip.AddrPort
+}
+
+// Error implements error.
+func (e *takenError) Error() string {
+	return fmt.Sprintf("port %d is in use by another process", e.address.Port())
+}
+
+// named adds to an error the name of the process that has the port, which takes a look at
+// all of them.
+func (m *Mapper) named(ctx context.Context, err error) error {
+	var taken *takenError
+	if !errors.As(err, &taken) {
+		return err
+	}
+	port := taken.address.Port()
+	// Without a name the error stands as it is.
+	used, _ := m.sockets.InUse(ctx, taken.protocol, netstate.PortRange{First: port, Last: port})
+	for _, u := range used {
+		if overlap(taken.address.Addr(), u.Address.Addr()) {
+			return cnm.E(fmt.Sprintf("reserve %s port %s", taken.protocol, taken.address), cnm.Exists,
+				fmt.Errorf("port %d is in use by %s", port, u.Holder))
+		}
+	}
+	return err
 }
 
 func (m *Mapper) reserveGroup(ctx context.Context, r *Reservation, group []cnm.PortBinding) error {
@@ -184,10 +222,14 @@ func (m *Mapper) bind(ctx context.Context, c *claim) error {
 		return m.checkFree(ctx, c)
 	}
 	for port := int(c.ports.First); port <= int(c.ports.Last); port++ {
-		socket, err := m.sockets.Bind(ctx, c.protocol, netip.AddrPortFrom(c.address, uint16(port)), c.proxied)
+		address := netip.AddrPortFrom(c.address, uint16(port))
+		socket, err := m.sockets.Bind(ctx, c.protocol, address, c.proxied)
 		// Without IPv6 nobody comes to all of its addresses.
 		if errors.Is(err, cnm.Unsupported) && (!c.proxied || c.address == netip.IPv6Unspecified()) {
 			return nil
+		}
+		if errors.Is(err, cnm.Exists) {
+			return c.taken(address)
 		}
 		if err != nil {
 			return err
@@ -197,6 +239,10 @@ func (m *Mapper) bind(ctx context.Context, c *claim) error {
 	return nil
 }
 
+func (c *claim) taken(address netip.AddrPort) error {
+	return cnm.E("reserve "+c.subject(), cnm.Exists, &takenError{c.protocol, address})
+}
+
 // checkFree refuses a range that a socket of the host is in.
 func (m *Mapper) checkFree(ctx context.Context, c *claim) error {
 	used, err := m.sockets.InUse(ctx, c.protocol, c.ports)
@@ -204,8 +250,8 @@ func (m *Mapper) checkFree(ctx context.Context, c *claim) error {
 		return err
 	}
 	for _, u := range used {
-		if overlap(c.address, u.Addr()) {
-			return cnm.E("reserve "+c.subject(), cnm.Exists, fmt.Errorf("port %d is in use by another process", u.Port()))
+		if overlap(c.address, u.Address.Addr()) {
+			return c.taken(netip.AddrPortFrom(c.address, u.Address.Port()))
 		}
 	}
 	return nil

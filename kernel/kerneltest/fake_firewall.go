@@ -77,6 +77,8 @@ func (f *Fake) Ports() kernel.Ports { return fakePorts{f} }
 
 type fakePorts struct{ f *Fake }
 
+func (fakePorts) Do(fn func() error) error { return fn() }
+
 // Bind gives a pipe, whose closing nobody notices: Fake forgets no port.
 func (p fakePorts) Bind(_ context.Context, protocol netstate.Protocol, address netip.AddrPort, _ bool) (*os.File, error) {
 	read, write, err := os.Pipe()
@@ -88,7 +90,7 @@ func (p fakePorts) Bind(_ context.Context, protocol netstate.Protocol, address n
 
 func (fakePorts) Admit(netstate.Protocol, *os.File) error { return nil }
 
-func (fakePorts) InUse(context.Context, netstate.Protocol, netstate.PortRange) ([]netip.AddrPort, error) {
+func (fakePorts) InUse(context.Context, netstate.Protocol, netstate.PortRange) ([]netstate.PortUse, error) {
 	return nil, nil
 }
 

@@ -109,6 +109,25 @@ func (c fakeContainer) Statistics(_ context.Context, namespace string, links []s
 	return out, nil
 }
 
+func (c fakeContainer) Prefixes(_ context.Context, namespace string) ([]netip.Prefix, error) {
+	c.f.mu.Lock()
+	defer c.f.mu.Unlock()
+	s := c.f.spaces[namespace]
+	if s == nil {
+		return nil, cnm.E("look for routes", cnm.NotFound, fmt.Errorf("namespace %q: does not exist", namespace))
+	}
+	var out []netip.Prefix
+	for _, a := range s.addrs {
+		out = append(out, a.Prefix.Masked())
+	}
+	for _, r := range s.routes {
+		if r.Destination.Bits() > 0 {
+			out = append(out, r.Destination)
+		}
+	}
+	return out, nil
+}
+
 func (c fakeContainer) HasIPv6(_ context.Context, namespace string) (bool, error) {
 	c.f.mu.Lock()
 	defer c.f.mu.Unlock()

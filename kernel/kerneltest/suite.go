@@ -301,6 +301,12 @@ func testSecondary(_ *testing.T, w *world) {
 	first := []netstate.Part{bridgePart("br1", "192.0.2.1/24", "192.0.2.9/24", "198.51.100.1/24")}
 	w.lead(nil, first)
 	w.wantWished(first)
+	prefixes, err := w.host.Container().Prefixes(w.Context(), "")
+	for _, want := range []string{"192.0.2.0/24", "203.0.113.0/24", "198.51.100.0/24"} {
+		if err != nil || !slices.Contains(prefixes, netip.MustParsePrefix(want)) {
+			w.Errorf("prefixes %s, %v; want %s too", prefixes, err, want)
+		}
+	}
 	second := []netstate.Part{bridgePart("br1", "192.0.2.9/24", "198.51.100.1/24")}
 	w.lead(first, second)
 	w.wantWished(second)
@@ -449,6 +455,12 @@ func testNeighbors(_ *testing.T, w *world) {
 	}
 	w.lead(nil, first)
 	w.wantWished(first)
+	prefixes, err := w.host.Container().Prefixes(w.Context(), "")
+	for _, want := range []string{"192.0.2.0/24", "203.0.113.0/24", "198.51.100.0/24"} {
+		if err != nil || !slices.Contains(prefixes, netip.MustParsePrefix(want)) {
+			w.Errorf("prefixes %s, %v; want %s too", prefixes, err, want)
+		}
+	}
 	second := []netstate.Part{bridgePart("br1", "192.0.2.1/24")}
 	second[0].Neighbors = []netstate.Neighbor{{Link: "br1", IP: netip.MustParseAddr("192.0.2.7"), MAC: netstate.MAC{2, 0, 0, 0, 0, 8}}}
 	w.lead(first, second)
