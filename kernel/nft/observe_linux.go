@@ -24,8 +24,9 @@ func (o Options) layout() string {
 	_, _ = fmt.Fprintf(hash, "%+v", o)
 	for _, c := range o.chains() {
 		_, _ = fmt.Fprintf(hash, "%s\n", c.name)
-		for _, expressions := range c.rules {
-			for _, e := range expressions {
+		for _, r := range c.rules {
+			_, _ = fmt.Fprintf(hash, "%s\n", r.comment)
+			for _, e := range r.expressions {
 				_, _ = fmt.Fprintf(hash, "%T %+v;", e, e)
 			}
 		}
