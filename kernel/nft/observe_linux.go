@@ -21,9 +21,12 @@ import (
 func (o Options) layout() string {
 	o.Namespace = 0
 	hash := sha256.New()
-	_, _ = fmt.Fprintf(hash, "%+v", o)
+	_, _ = fmt.Fprintf(hash, "%+v %+v", o, shapes())
 	for _, c := range o.chains() {
 		_, _ = fmt.Fprintf(hash, "%s\n", c.name)
+		if c.hook != nil {
+			_, _ = fmt.Fprintf(hash, "%d %d %s\n", *c.hook, *c.priority, c.kind)
+		}
 		for _, r := range c.rules {
 			_, _ = fmt.Fprintf(hash, "%s\n", r.comment)
 			for _, e := range r.expressions {
