@@ -15,8 +15,17 @@ type chain struct {
 	hook     *nftables.ChainHook
 	priority *nftables.ChainPriority
 	kind     nftables.ChainType
-	rules    []match
+	rules    []rule
 }
+
+// rule is one that never changes. The nft program shows the comment, which says what the
+// rule is for in 128 bytes at most (NFTNL_UDATA_COMMENT_MAXLEN).
+type rule struct {
+	comment     string
+	expressions match
+}
+
+func static(comment string, pieces ...match) rule { return rule{comment, all(pieces...)} }
 
 // Names of chains that others jump to.
 const (
@@ -36,13 +45,13 @@ func (o Options) chains() []chain {
 func publishing() chain {
 	c := chain{name: chainPublish}
 	for _, f := range families() {
-		to := func(set string, key match, port uint32) {
+		to := func(comment, set string, key match, port uint32) {
 			nat := &expr.NAT{Type: expr.NATTypeDestNAT, Family: uint32(f.protocol), RegAddrMin: register1, RegProtoMin: port}
-			c.rules = append(c.rules, rule(f.is(), key, inMap(set+f.suffix), match{nat}))
+			c.rules = append(c.rules, static(comment, f.is(), key, inMap(set+f.suffix), match{nat}))
 		}
-		to(setPort, f.service(f.destination), f.afterAddress)
-		to(setAnyPort, rule(transport(), destinationPort(behindOne)), f.afterAddress)
-		to(setRange, f.service(f.destination), 0)
+		to("ports published at this address of the host, before those at any", setPort, f.service(f.destination), f.afterAddress)
+		to("ports published at any address of the host", setAnyPort, all(transport(), destinationPort(behindOne)), f.afterAddress)
+		to("ranges of ports that keep their numbers", setRange, f.service(f.destination), 0)
 	}
 	return c
 }
@@ -52,44 +61,48 @@ func transport() match { return meta(expr.MetaKeyL4PROTO, register1) }
 
 // service loads protocol, address and destination port.
 func (f family) service(offset uint32) match {
-	return rule(transport(), f.address(offset, behindOne), destinationPort(f.afterProtocolAddress))
+	return all(transport(), f.address(offset, behindOne), destinationPort(f.afterProtocolAddress))
 }
 
 func links() match {
-	return rule(meta(expr.MetaKeyIIFNAME, register1), meta(expr.MetaKeyOIFNAME, register2))
+	return all(meta(expr.MetaKeyIIFNAME, register1), meta(expr.MetaKeyOIFNAME, register2))
 }
 
 // confined drops what leaves a bridge that nothing leaves.
 func confined() chain {
-	return chain{name: chainConfined, rules: []match{rule(links(), notInSet(setAllow), drop())}}
+	return chain{name: chainConfined, rules: []rule{
+		static("nothing leaves the bridge, but to where it is let in", links(), notInSet(setAllow), drop()),
+	}}
 }
 
 // policies are the ends of what goes to a bridge: whatever nobody accepts is dropped.
 func (o Options) policies() []chain {
-	policy := func(p netstate.Policy, lets ...match) chain {
+	policy := func(p netstate.Policy, lets ...rule) chain {
 		c := chain{name: policyChain(p)}
 		if p != netstate.Nothing {
-			c.rules = append(c.rules, rule(answers(), accept()))
+			c.rules = append(c.rules, static("answers to what was let through before", answers(), accept()))
 			if o.AcceptMask != 0 {
-				c.rules = append(c.rules, rule(mark(o.AcceptMark, o.AcceptMask), accept()))
+				c.rules = append(c.rules, static("what the operator's rules have marked", mark(o.AcceptMark, o.AcceptMask), accept()))
 			}
 		}
-		for _, let := range lets {
-			c.rules = append(c.rules, rule(let, accept()))
-		}
-		c.rules = append(c.rules, rule(links(), inSet(setAllow), accept()), drop())
+		c.rules = append(c.rules, lets...)
+		c.rules = append(c.rules,
+			static("neighbours on the bridge, and trusted links", links(), inSet(setAllow), accept()),
+			static("whatever nobody asked to let in", drop()))
 		return c
 	}
-	var opened []match
+	var opened []rule
 	for _, f := range families() {
 		opened = append(opened,
-			rule(f.is(), transport(), equals(f.ping)),
-			rule(f.is(), f.service(f.destination), inSet(setOpen+f.suffix)),
-			rule(f.is(), f.service(f.destination), inSet(setOpenRange+f.suffix)))
+			static("ping, and errors", f.is(), transport(), equals(f.ping), accept()),
+			static("ports that were opened", f.is(), f.service(f.destination), inSet(setOpen+f.suffix), accept()),
+			static("ranges of ports that were opened", f.is(), f.service(f.destination), inSet(setOpenRange+f.suffix), accept()))
 	}
 	return []chain{
-		policy(netstate.Published, translated()), policy(netstate.Opened, opened...),
-		policy(netstate.Everything, match{}), policy(netstate.Nothing),
+		policy(netstate.Published, static("what came for a published port", translated(), accept())),
+		policy(netstate.Opened, opened...),
+		policy(netstate.Everything, static("all: the network is not protected", accept())),
+		policy(netstate.Nothing),
 	}
 }
 
@@ -98,16 +111,19 @@ func (o Options) policies() []chain {
 func antispoof() chain {
 	v4 := families()[0]
 	return base("raw", nftables.ChainHookPrerouting, nftables.ChainPriorityRaw, nftables.ChainTypeFilter,
-		rule(meta(expr.MetaKeyIIFNAME, register1), inSet(setLoopback), v4.loopback(v4.destination), drop()))
+		static("no container reaches the host's loopback",
+			meta(expr.MetaKeyIIFNAME, register1), inSet(setLoopback), v4.loopback(v4.destination), drop()))
 }
 
 func (o Options) forward() chain {
 	c := base("forward", nftables.ChainHookForward, nftables.ChainPriorityFilter, nftables.ChainTypeFilter,
-		rule(links(), inSet(setSeparate), drop()))
+		static("neighbours that are kept apart, by published ports too", links(), inSet(setSeparate), drop()))
 	for _, f := range families() {
 		c.rules = append(c.rules,
-			rule(f.is(), meta(expr.MetaKeyIIFNAME, register1), inSet(setConfine+f.suffix), jump(chainConfined)),
-			rule(f.is(), meta(expr.MetaKeyOIFNAME, register1), verdictMap(setInbound+f.suffix)))
+			static("from a bridge that nothing leaves",
+				f.is(), meta(expr.MetaKeyIIFNAME, register1), inSet(setConfine+f.suffix), jump(chainConfined)),
+			static("to a bridge: its policy decides, for good",
+				f.is(), meta(expr.MetaKeyOIFNAME, register1), verdictMap(setInbound+f.suffix)))
 	}
 	return c
 }
@@ -117,7 +133,8 @@ func (o Options) forward() chain {
 func prerouting() chain {
 	v4 := families()[0]
 	return base("prerouting", nftables.ChainHookPrerouting, nftables.ChainPriorityNATDest, nftables.ChainTypeNAT,
-		rule(v4.loopback(v4.destination), leave()), rule(toHost(), jump(chainPublish)))
+		static("nothing from outside gets to ports of the loopback", v4.loopback(v4.destination), leave()),
+		static("to the host: is it for a published port?", toHost(), jump(chainPublish)))
 }
 
 func (o Options) output() chain {
@@ -125,32 +142,33 @@ func (o Options) output() chain {
 	for _, f := range families() {
 		// Linux routes no packet with the source ::1 to another link, whatever is set.
 		if o.LoopbackProxied || f.suffix == ipv6 {
-			c.rules = append(c.rules, rule(f.loopback(f.destination), leave()))
+			c.rules = append(c.rules, static("the host's loopback is left to the userland proxy", f.loopback(f.destination), leave()))
 		}
 	}
-	c.rules = append(c.rules, rule(toHost(), jump(chainPublish)))
+	c.rules = append(c.rules, static("from the host to itself: is it for a published port?", toHost(), jump(chainPublish)))
 	return c
 }
 
 func postrouting() chain {
 	v4 := families()[0]
 	c := base("postrouting", nftables.ChainHookPostrouting, nftables.ChainPriorityNATSource, nftables.ChainTypeNAT,
-		rule(v4.loopback(v4.source), meta(expr.MetaKeyOIFNAME, register1), inSet(setLoopback), masquerade()))
+		static("from the host's loopback to a published port: as the bridge, so that it can be answered",
+			v4.loopback(v4.source), meta(expr.MetaKeyOIFNAME, register1), inSet(setLoopback), masquerade()))
 	for _, f := range families() {
-		ownBridge := rule(f.is(), f.address(f.source, register1), meta(expr.MetaKeyOIFNAME, f.afterAddress), inSet(setHairpin+f.suffix))
-		source := rule(f.is(), f.address(f.source, register1))
+		ownBridge := all(f.is(), f.address(f.source, register1), meta(expr.MetaKeyOIFNAME, f.afterAddress), inSet(setHairpin+f.suffix))
+		source := all(f.is(), f.address(f.source, register1))
 		c.rules = append(c.rules,
-			rule(translated(), ownBridge, masquerade()),
-			rule(ownBridge, leave()),
-			rule(source, inMap(setSource+f.suffix), match{
+			static("to a neighbour's published port: as the bridge, so that answers come by here", translated(), ownBridge, masquerade()),
+			static("other packets that stay on the bridge keep their source", ownBridge, leave()),
+			static("subnets that leave with a fixed address", source, inMap(setSource+f.suffix), match{
 				&expr.NAT{Type: expr.NATTypeSourceNAT, Family: uint32(f.protocol), RegAddrMin: register1},
 			}),
-			rule(source, inSet(setMasquerade+f.suffix), masquerade()))
+			static("subnets that leave with the address of the link", source, inSet(setMasquerade+f.suffix), masquerade()))
 	}
 	return c
 }
 
-func base(name string, hook *nftables.ChainHook, priority *nftables.ChainPriority, kind nftables.ChainType, rules ...match) chain {
+func base(name string, hook *nftables.ChainHook, priority *nftables.ChainPriority, kind nftables.ChainType, rules ...rule) chain {
 	return chain{name: name, hook: hook, priority: priority, kind: kind, rules: rules}
 }
 

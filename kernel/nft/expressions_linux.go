@@ -47,12 +47,13 @@ func families() []family {
 // match is a piece of a rule.
 type match = []expr.Any
 
-func rule(matches ...match) match {
-	var all match
-	for _, m := range matches {
-		all = append(all, m...)
+// all puts pieces behind each other.
+func all(pieces ...match) match {
+	var out match
+	for _, p := range pieces {
+		out = append(out, p...)
 	}
-	return all
+	return out
 }
 
 func meta(key expr.MetaKey, register uint32) match {
@@ -63,7 +64,7 @@ func equals(value ...byte) match {
 	return match{&expr.Cmp{Op: expr.CmpOpEq, Register: register1, Data: value}}
 }
 
-func (f family) is() match { return rule(meta(expr.MetaKeyNFPROTO, register1), equals(f.protocol)) }
+func (f family) is() match { return all(meta(expr.MetaKeyNFPROTO, register1), equals(f.protocol)) }
 
 func (f family) address(offset, register uint32) match {
 	return match{&expr.Payload{Base: expr.PayloadBaseNetworkHeader, Offset: offset, Len: f.bytes, DestRegister: register}}
@@ -78,9 +79,9 @@ func destinationPort(register uint32) match {
 func (f family) loopback(offset uint32) match {
 	if f.suffix == ipv4 {
 		first := &expr.Payload{Base: expr.PayloadBaseNetworkHeader, Offset: offset, Len: 1, DestRegister: register1}
-		return append(rule(f.is(), match{first}), equals(127)...)
+		return append(all(f.is(), match{first}), equals(127)...)
 	}
-	return rule(f.is(), f.address(offset, register1), equals(append(make([]byte, 15), 1)...))
+	return all(f.is(), f.address(offset, register1), equals(append(make([]byte, 15), 1)...))
 }
 
 func inSet(name string) match { return match{&expr.Lookup{SourceRegister: register1, SetName: name}} }
@@ -112,7 +113,7 @@ func answers() match    { return bits(expr.CtKeySTATE, stateEstablished|stateRel
 func translated() match { return bits(expr.CtKeySTATUS, statusDNAT) }
 
 func mark(value, mask uint32) match {
-	return rule(meta(expr.MetaKeyMARK, register1), match{
+	return all(meta(expr.MetaKeyMARK, register1), match{
 		&expr.Bitwise{
 			SourceRegister: register1, DestRegister: register1, Len: 4,
 			Mask: binary.NativeEndian.AppendUint32(nil, mask), Xor: make([]byte, 4),
@@ -122,7 +123,7 @@ func mark(value, mask uint32) match {
 
 // toHost matches packets to an address of the host.
 func toHost() match {
-	return rule(match{&expr.Fib{Register: register1, ResultADDRTYPE: true, FlagDADDR: true}},
+	return all(match{&expr.Fib{Register: register1, ResultADDRTYPE: true, FlagDADDR: true}},
 		equals(binary.NativeEndian.AppendUint32(nil, unix.RTN_LOCAL)...))
 }
 

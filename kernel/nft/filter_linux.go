@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/google/nftables"
+	"github.com/google/nftables/userdata"
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
@@ -213,8 +214,11 @@ func (f *Filter) makeTable() {
 		made := f.conn.AddChain(&nftables.Chain{
 			Name: c.name, Table: f.table, Hooknum: c.hook, Priority: c.priority, Type: c.kind,
 		})
-		for _, expressions := range c.rules {
-			f.conn.AddRule(&nftables.Rule{Table: f.table, Chain: made, Exprs: expressions})
+		for _, r := range c.rules {
+			f.conn.AddRule(&nftables.Rule{
+				Table: f.table, Chain: made, Exprs: r.expressions,
+				UserData: userdata.AppendString(nil, userdata.TypeComment, r.comment),
+			})
 		}
 	}
 	f.conn.AddChain(&nftables.Chain{Name: f.options.layout(), Table: f.table})

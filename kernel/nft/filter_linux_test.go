@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -151,6 +153,38 @@ func TestRangeIsOneElement(t *testing.T) {
 	got := s.run("nft", "list", "map", "inet", "libnetwork-test", "range4")
 	if !strings.Contains(got, "tcp . 0.0.0.0/0 . 20000-29999") || strings.Count(got, "endpoint/1") != 1 {
 		t.Errorf("not one element:\n%s", got)
+	}
+}
+
+// TestRulesSayWhatTheyAreFor has the nft program show all rules, those of options too, and
+// read what it shows: it takes no comment that is too long.
+func TestRulesSayWhatTheyAreFor(t *testing.T) {
+	s := newScratch(t, nft.Options{AcceptMark: 0x10, AcceptMask: 0xf0, LoopbackProxied: true})
+	s.apply(changes(netstate.Add, "network/1", all(t)...))
+	shown := s.run("nft", "list", "table", "inet", "libnetwork-test")
+	_, chains, _ := strings.Cut(shown, "chain ")
+	rules := 0
+	for line := range strings.Lines(chains) {
+		line = strings.TrimSpace(line)
+		if line == "" || line == "}" || strings.HasPrefix(line, "chain ") || strings.HasPrefix(line, "type ") || strings.HasSuffix(line, " {") {
+			continue
+		}
+		rules++
+		if _, comment, _ := strings.Cut(line, ` comment "`); len(comment) < 5 {
+			t.Errorf("%q: does not say what it is for", line)
+		}
+	}
+	if rules < 40 {
+		t.Errorf("only %d rules were looked at:\n%s", rules, shown)
+	}
+	file := filepath.Join(t.TempDir(), "shown")
+	if err := os.WriteFile(file, []byte(shown), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.run("nft", "flush", "ruleset")
+	s.run("nft", "--file", file)
+	if diff := cmp.Diff(shown, s.run("nft", "list", "table", "inet", "libnetwork-test")); diff != "" {
+		t.Errorf("read by nft, it is another table (-shown +read):\n%s", diff)
 	}
 }
 

@@ -21,11 +21,15 @@ import (
 func (o Options) layout() string {
 	o.Namespace = 0
 	hash := sha256.New()
-	_, _ = fmt.Fprintf(hash, "%+v", o)
+	_, _ = fmt.Fprintf(hash, "%+v %+v", o, shapes())
 	for _, c := range o.chains() {
 		_, _ = fmt.Fprintf(hash, "%s\n", c.name)
-		for _, expressions := range c.rules {
-			for _, e := range expressions {
+		if c.hook != nil {
+			_, _ = fmt.Fprintf(hash, "%d %d %s\n", *c.hook, *c.priority, c.kind)
+		}
+		for _, r := range c.rules {
+			_, _ = fmt.Fprintf(hash, "%s\n", r.comment)
+			for _, e := range r.expressions {
 				_, _ = fmt.Fprintf(hash, "%T %+v;", e, e)
 			}
 		}
