@@ -35,8 +35,11 @@ func (m Mode) Translates() bool { return m == "" || m == NAT || m == Unprotected
 
 // Family is the policy of a network for IPv4 or for IPv6.
 type Family struct {
+	// Off leaves the family to somebody else: nothing of it is filtered.
+	Off  bool
 	Mode Mode
-	// Subnets are those of the network. Without one nothing is filtered for the family.
+	// Subnets are those of the network. Without one nothing of the family comes in or goes
+	// out: containers may give themselves addresses that nobody gave them.
 	Subnets []netip.Prefix
 	// Masquerade gives what leaves the network an address of the host, where the mode
 	// translates.
@@ -94,17 +97,17 @@ func (n Network) ReachedByLoopback() bool { return n.Loopback && !n.Internal && 
 // own published port.
 func (n Network) TurnsRound() bool { return !n.Internal && (n.IPv4.publishes() || n.IPv6.publishes()) }
 
-func (f Family) publishes() bool { return len(f.Subnets) > 0 && f.Mode.Translates() }
+func (f Family) publishes() bool { return !f.Off && len(f.Subnets) > 0 && f.Mode.Translates() }
 
 func (n Network) family(ipv6 bool) []netstate.Intent {
 	f := n.IPv4
 	if ipv6 {
 		f = n.IPv6
 	}
-	if len(f.Subnets) == 0 {
+	if f.Off {
 		return nil
 	}
-	if n.Internal || f.Mode == Isolated {
+	if n.Internal || f.Mode == Isolated || len(f.Subnets) == 0 {
 		return []netstate.Intent{
 			{Kind: netstate.Inbound, IPv6: ipv6, Link: n.Bridge, Policy: netstate.Nothing},
 			{Kind: netstate.Confine, IPv6: ipv6, Link: n.Bridge},

@@ -29,15 +29,19 @@ func text(intents []netstate.Intent) []string {
 
 func TestIntents(t *testing.T) {
 	const v4, v6 = "172.18.0.0/16", "fd00::/64"
+	const closed4, closed6 = "inbound ipv4 br nothing; confine ipv4 br; ", "inbound ipv6 br nothing; confine ipv6 br; "
+	off := firewall.Family{Off: true, Subnets: []netip.Prefix{netip.MustParsePrefix(v4)}}
 	for _, test := range []struct {
 		name    string
 		network firewall.Network
 		want    string
 	}{
-		{"no subnets", firewall.Network{InterContainer: true, Loopback: true}, ""},
+		{"off", firewall.Network{IPv4: off, IPv6: off, InterContainer: true, Loopback: true}, ""},
+		{"no subnets", firewall.Network{InterContainer: true, Loopback: true}, closed4 + closed6 + "allow br to br"},
+		{"one family off", firewall.Network{IPv4: off, IPv6: family("", v6), Loopback: true}, "inbound ipv6 br published; hairpin fd00::/64 on br; masquerade fd00::/64; separate br"},
 		{
 			"default", firewall.Network{IPv4: family("", v4), InterContainer: true, Loopback: true},
-			"inbound ipv4 br published; hairpin 172.18.0.0/16 on br; masquerade 172.18.0.0/16; allow br to br; loopback br",
+			"inbound ipv4 br published; hairpin 172.18.0.0/16 on br; masquerade 172.18.0.0/16; " + closed6 + "allow br to br; loopback br",
 		},
 		{
 			"dual stack", firewall.Network{IPv4: family(firewall.NAT, v4), IPv6: family(firewall.Routed, v6)},
@@ -45,19 +49,19 @@ func TestIntents(t *testing.T) {
 		},
 		{
 			"internal", firewall.Network{IPv4: family("", v4), Internal: true, InterContainer: true, Loopback: true, Trusted: []string{"eth0"}},
-			"inbound ipv4 br nothing; confine ipv4 br; allow br to br",
+			closed4 + closed6 + "allow br to br",
 		},
 		{
 			"unprotected, trusted", firewall.Network{IPv6: family(firewall.Unprotected, v6), Trusted: []string{"eth0", "eth1"}},
-			"inbound ipv6 br everything; hairpin fd00::/64 on br; masquerade fd00::/64; separate br; allow eth0 to br; allow eth1 to br",
+			closed4 + "inbound ipv6 br everything; hairpin fd00::/64 on br; masquerade fd00::/64; separate br; allow eth0 to br; allow eth1 to br",
 		},
 		{
 			"fixed source", firewall.Network{IPv4: firewall.Family{
 				Subnets: []netip.Prefix{netip.MustParsePrefix("172.18.0.1/16")}, Masquerade: true, Source: netip.MustParseAddr("192.0.2.1"),
 			}},
-			"inbound ipv4 br published; hairpin 172.18.0.0/16 on br; masquerade 172.18.0.0/16 as 192.0.2.1; separate br",
+			"inbound ipv4 br published; hairpin 172.18.0.0/16 on br; masquerade 172.18.0.0/16 as 192.0.2.1; " + closed6 + "separate br",
 		},
-		{"routed by loopback", firewall.Network{IPv4: family(firewall.Routed, v4), Loopback: true}, "inbound ipv4 br opened; separate br"},
+		{"routed by loopback", firewall.Network{IPv4: family(firewall.Routed, v4), Loopback: true}, "inbound ipv4 br opened; " + closed6 + "separate br"},
 	} {
 		test.network.Bridge = "br"
 		if diff := cmp.Diff(test.want, strings.Join(text(test.network.Intents()), "; ")); diff != "" {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/docker/libnetwork/cnm"
@@ -71,7 +72,23 @@ func (f *firewall) use(ctx context.Context) (filter, error) {
 		return nil, errors.Join(err, opened.Close())
 	}
 	f.backend, f.filter = want, opened
+	f.warn(ctx, opened)
 	return opened, nil
+}
+
+// warn says what others drop although it is accepted here.
+func (f *firewall) warn(ctx context.Context, opened filter) {
+	own, ok := opened.(*nft.Filter)
+	if !ok {
+		return // of iptables, ours comes first
+	}
+	obstacles, err := own.Obstacles(ctx)
+	if err != nil || len(obstacles) == 0 {
+		return // the filter works as well without the warning
+	}
+	f.h.log.Warn("somebody else's rules drop what is forwarded and not accepted there, packets to and from containers too; "+
+		`accept those there, or choose the firewall back end "iptables" if they are of iptables`,
+		"rules", strings.Join(obstacles, ", "))
 }
 
 func (f *firewall) open(backend string) (filter, error) {

@@ -9,8 +9,9 @@ import (
 // Diff returns the changes that lead from one list of parts to another. From is
 // either what was wished before or what has been observed; To is a wish.
 //
-// The order is exact. First the packet filter, what goes and then what comes, so that
-// nothing is reachable before its filter stands and nothing is sent to what is gone.
+// The order is exact. First sysctls that go back, since the packet filter may guard what
+// they allow. Then the packet filter, what goes and then what comes, so that nothing is
+// reachable before its filter stands and nothing is sent to what is gone.
 // Then what goes: in each container's namespace and then on
 // the host, routes, neighbours and addresses; then links, ports before their
 // bridges. Then what comes: links, bridges first; sysctls, which must hold before
@@ -19,8 +20,8 @@ import (
 // those that need a gateway.
 //
 // Deleting a link takes its addresses, routes and neighbours with it, so these
-// are not removed one by one, but from a link with Adopt, which may stay. A link is deleted and made anew only if its kind or
-// its peer differs. Removing an IPv4 address can take other addresses of its
+// are not removed one by one, but from a link with Adopt, which may stay. A link is
+// deleted and made anew only if its kind or its peer differs. Removing an IPv4 address can take other addresses of its
 // subnet and routes of its link with it: those that shall stay are added again,
 // which does nothing where they stand.
 //
@@ -34,6 +35,7 @@ func Diff(from, to []Part) Changes {
 		fresh: make(map[linkKey]bool),
 	}
 	d.classify()
+	d.takeBackSysctls()
 	d.changeIntents()
 	d.removeAll()
 	d.deleteLinks()
@@ -109,6 +111,18 @@ func (d *differ) survives(key linkKey) bool {
 		return want.Adopt && have.object.Kind == want.Kind
 	default:
 		return have.object.Kind == want.Kind && have.object.Peer == want.Peer
+	}
+}
+
+// takeBackSysctls writes what a sysctl is to be when its owner has gone.
+func (d *differ) takeBackSysctls() {
+	for _, key := range d.from.sysctls.keys {
+		row := d.from.sysctls.rows[key]
+		if _, wished := d.to.sysctls.get(key); wished || row.object.After == "" {
+			continue
+		}
+		row.object = Sysctl{Key: row.object.Key, Value: row.object.After, Optional: true}
+		d.emit(row.change(Write))
 	}
 }
 

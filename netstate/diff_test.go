@@ -136,6 +136,10 @@ func TestDiffGolden(t *testing.T) {
 		{"foreign-bridge-adopted", one(netstate.Part{Links: []netstate.Link{{Name: "br-red", Kind: netstate.Bridge, MTU: 9000, Down: true}}}),
 			edit(one(network("red", "172.18.0.1/16")), func(p []netstate.Part) { p[0].Links[0].Adopt = true })},
 		{"adopted-bridge-left", edit(one(network("red", "172.18.0.1/16")), func(p []netstate.Part) { p[0].Links[0].Adopt = true }), nil},
+		{"sysctl-taken-back-before-the-filter", edit(parts(one(network("red", "172.18.0.1/16")), filtered("network/red", "loopback br-red")), func(p []netstate.Part) {
+			p[0].Links[0].Adopt = true
+			p[0].Sysctls = append(p[0].Sysctls, netstate.Sysctl{Key: "net/ipv4/conf/br-red/route_localnet", Value: "1", After: "0"})
+		}), nil},
 		{"foreign-bridge-in-the-way", one(netstate.Part{Links: []netstate.Link{{Name: "br-red", Kind: netstate.Bridge}}}), red},
 		{"neighbors-and-direct-routes", nil, one(netstate.Part{
 			Owner: "endpoint/1", Namespace: ns,

@@ -105,13 +105,16 @@ type Neighbor struct {
 }
 
 // Sysctl is one value below /proc/sys of the namespace. When its owner goes it is
-// left as it is: it belongs on links that go too.
+// left as it is, but for After: it belongs on links that go too.
 type Sysctl struct {
 	// Key is a slash-separated path, for instance net/ipv4/conf/eth0/forwarding.
 	Key   string `json:"key"`
 	Value string `json:"value"`
 	// Optional tolerates a kernel that does not have the key.
 	Optional bool `json:"optional,omitempty"`
+	// After, if it is not empty, is what the value becomes when its owner goes: for what
+	// is on a link that may stay. A link that has gone with it is no error.
+	After string `json:"after,omitempty"`
 	// Warning is logged when the value had been another: for what changes more than
 	// its owner's own links.
 	Warning string `json:"warning,omitempty"`

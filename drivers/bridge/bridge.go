@@ -15,6 +15,7 @@ import (
 	"net/netip"
 
 	"github.com/docker/libnetwork/cnm"
+	"github.com/docker/libnetwork/firewall"
 	"github.com/docker/libnetwork/netstate"
 )
 
@@ -34,7 +35,8 @@ func (d *Driver) CreateNetwork(_ context.Context, network *cnm.Network) ([]netst
 		Owner: network.Owner(),
 		Links: []netstate.Link{{
 			Name: o.bridge, Kind: netstate.Bridge, MAC: derivedMAC(network.ID), MTU: o.mtu, Adopt: o.named,
-			NoIPv6: !network.EnableIPv6,
+			// The link's own address would be one of the host in the network.
+			NoIPv6: !network.EnableIPv6 || o.mode6 == firewall.Isolated,
 		}},
 		Sysctls: append(ipv6Sysctls(o.bridge, network.EnableIPv6), d.forwarding(network, o)...),
 		Intents: d.policy(network, o).Intents(),

@@ -11,10 +11,7 @@ import (
 // policy is what package firewall must know of the network.
 func (d *Driver) policy(n *cnm.Network, o *network) firewall.Network {
 	family := func(off bool, mode firewall.Mode, subnets []cnm.Subnet, source netip.Addr) firewall.Family {
-		f := firewall.Family{Mode: mode, Masquerade: o.masquerade, Source: source}
-		if off {
-			return f
-		}
+		f := firewall.Family{Off: off, Mode: mode, Masquerade: o.masquerade, Source: source}
 		for _, s := range subnets {
 			f.Subnets = append(f.Subnets, s.Pool.Prefix)
 		}
@@ -54,7 +51,13 @@ func (d *Driver) forwarding(n *cnm.Network, o *network) []netstate.Sysctl {
 		out = append(out, netstate.Sysctl{Key: "net/ipv6/conf/all/forwarding", Value: "1", Warning: warnForwarding6})
 	}
 	if policy := d.policy(n, o); policy.ReachedByLoopback() {
-		out = append(out, netstate.Sysctl{Key: "net/ipv4/conf/" + o.bridge + "/route_localnet", Value: "1"})
+		local := netstate.Sysctl{Key: "net/ipv4/conf/" + o.bridge + "/route_localnet", Value: "1"}
+		if o.named {
+			// A bridge that somebody else made stays. What keeps it from the host's loopback
+			// goes.
+			local.After = "0"
+		}
+		out = append(out, local)
 	}
 	return out
 }

@@ -3,6 +3,7 @@ package nft
 import (
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
+	"github.com/google/nftables/userdata"
 	"golang.org/x/sys/unix"
 
 	"github.com/docker/libnetwork/netstate"
@@ -24,6 +25,9 @@ type rule struct {
 	comment     string
 	expressions match
 }
+
+// userData is the comment as the nft program keeps it.
+func (r rule) userData() []byte { return userdata.AppendString(nil, userdata.TypeComment, r.comment) }
 
 func static(comment string, pieces ...match) rule { return rule{comment, all(pieces...)} }
 
@@ -86,6 +90,9 @@ func (o Options) policies() []chain {
 			}
 		}
 		c.rules = append(c.rules, lets...)
+		if p == netstate.Everything {
+			return c
+		}
 		c.rules = append(c.rules,
 			static("neighbours on the bridge, and trusted links", links(), inSet(setAllow), accept()),
 			static("whatever nobody asked to let in", drop()))
@@ -134,6 +141,7 @@ func prerouting() chain {
 	v4 := families()[0]
 	return base("prerouting", nftables.ChainHookPrerouting, nftables.ChainPriorityNATDest, nftables.ChainTypeNAT,
 		static("nothing from outside gets to ports of the loopback", v4.loopback(v4.destination), leave()),
+		static("link-local sources are not forwarded: left to the userland proxy", linkLocalSource(), leave()),
 		static("to the host: is it for a published port?", toHost(), jump(chainPublish)))
 }
 

@@ -84,6 +84,15 @@ func (f family) loopback(offset uint32) match {
 	return all(f.is(), f.address(offset, register1), equals(append(make([]byte, 15), 1)...))
 }
 
+// linkLocalSource matches fe80::/10 (RFC 4291 section 2.5.6).
+func linkLocalSource() match {
+	v6 := families()[1]
+	return append(all(v6.is(), match{
+		&expr.Payload{Base: expr.PayloadBaseNetworkHeader, Offset: v6.source, Len: 2, DestRegister: register1},
+		&expr.Bitwise{SourceRegister: register1, DestRegister: register1, Len: 2, Mask: []byte{0xff, 0xc0}, Xor: make([]byte, 2)},
+	}), equals(0xfe, 0x80)...)
+}
+
 func inSet(name string) match { return match{&expr.Lookup{SourceRegister: register1, SetName: name}} }
 
 func notInSet(name string) match {

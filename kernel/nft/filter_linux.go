@@ -7,7 +7,6 @@ import (
 	"sync"
 
 	"github.com/google/nftables"
-	"github.com/google/nftables/userdata"
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
@@ -217,11 +216,34 @@ func (f *Filter) makeTable() {
 		for _, r := range c.rules {
 			f.conn.AddRule(&nftables.Rule{
 				Table: f.table, Chain: made, Exprs: r.expressions,
-				UserData: userdata.AppendString(nil, userdata.TypeComment, r.comment),
+				UserData: r.userData(),
 			})
 		}
 	}
 	f.conn.AddChain(&nftables.Chain{Name: f.options.layout(), Table: f.table})
+}
+
+// Obstacles names the chains of others that drop what is forwarded and that nobody accepts
+// there, whatever our table says: a packet lives only if all accept it.
+func (f *Filter) Obstacles(context.Context) ([]string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	chains, err := f.conn.ListChains()
+	if err != nil {
+		return nil, errno.Wrap("nftables: list chains", err)
+	}
+	families := map[nftables.TableFamily]string{
+		nftables.TableFamilyIPv4: "ip", nftables.TableFamilyIPv6: "ip6", nftables.TableFamilyINet: "inet",
+	}
+	var out []string
+	for _, c := range chains {
+		family, ours := families[c.Table.Family], c.Table.Name == f.table.Name
+		forwards := c.Hooknum != nil && *c.Hooknum == *nftables.ChainHookForward
+		if family != "" && !ours && forwards && c.Policy != nil && *c.Policy == nftables.ChainPolicyDrop {
+			out = append(out, fmt.Sprintf("chain %q of table \"%s %s\"", c.Name, family, c.Table.Name))
+		}
+	}
+	return out, nil
 }
 
 // Delete removes the table; none is no error.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -146,6 +147,19 @@ func TestEachKindComesAndGoes(t *testing.T) {
 	}
 }
 
+// TestObstacles wants to be told of what drops packets beside us.
+func TestObstacles(t *testing.T) {
+	s := newScratch(t, nft.Options{})
+	s.apply(changes(netstate.Add, "network/1", all(t)...))
+	s.run("nft", `table ip filter { chain FORWARD { type filter hook forward priority 0; policy drop; }; }
+		table inet in { chain input { type filter hook input priority 0; policy drop; }; }
+		table inet fw { chain forward { type filter hook forward priority 0; policy accept; }; }`)
+	got, err := s.filter.Obstacles(t.Context())
+	if want := []string{`chain "FORWARD" of table "ip filter"`}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("obstacles %q, %v; want %q", got, err, want)
+	}
+}
+
 // TestRangeIsOneElement holds the cost of a range of ten thousand.
 func TestRangeIsOneElement(t *testing.T) {
 	s := newScratch(t, nft.Options{})
@@ -195,6 +209,8 @@ func TestWhatSomebodyTookIsMadeAgain(t *testing.T) {
 		{"flush", "map", "inet", "libnetwork-test", "anyport4"},
 		{"delete", "chain", "inet", "libnetwork-test", "raw"},
 		{"delete", "table", "inet", "libnetwork-test"},
+		// As many rules as before, but another one among them.
+		{"flush chain inet libnetwork-test confined; add rule inet libnetwork-test confined accept"},
 	} {
 		t.Run(strings.Join(crime, " "), func(t *testing.T) {
 			s := newScratch(t, nft.Options{})

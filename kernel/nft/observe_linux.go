@@ -1,6 +1,7 @@
 package nft
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -130,7 +131,9 @@ func (f *Filter) whole() (bool, error) {
 			return false, nil
 		}
 		rules, err := f.conn.GetRules(f.table, &nftables.Chain{Name: c.name, Table: f.table})
-		if err != nil || len(rules) != len(c.rules) {
+		// By its comment each rule says which one it is.
+		same := func(got *nftables.Rule, want rule) bool { return bytes.Equal(got.UserData, want.userData()) }
+		if err != nil || !slices.EqualFunc(rules, c.rules, same) {
 			return false, err
 		}
 	}
