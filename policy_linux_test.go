@@ -2,7 +2,6 @@ package libnetwork_test
 
 import (
 	"net"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -52,23 +51,16 @@ func TestNoWayOutByTheOtherFamily(t *testing.T) {
 // host's loopback.
 func TestAdoptedBridgeIsLeftAsItWas(t *testing.T) {
 	l := newLan(t)
+	const routeLocal = "net/ipv4/conf/theirs/route_localnet"
 	run(t, l.Host, "ip", "link", "add", "theirs", "type", "bridge")
-	setting := func() string {
-		var text []byte
-		ok(t, kerneltest.Do(l.Host, func() (err error) {
-			text, err = os.ReadFile("/proc/thread-self/root/proc/sys/net/ipv4/conf/theirs/route_localnet")
-			return err
-		}))
-		return strings.TrimSpace(string(text))
-	}
 	c := l.open(t)
 	n := must[libnetwork.Network](t)(c.NewNetwork("bridge", "web", "", subnet("10.5.0.0/24", "10.5.0.1"),
 		libnetwork.NetworkOptionDriverOpts(map[string]string{bridgeOption + "name": "theirs"})))
-	if got := setting(); got != "1" {
+	if got := setting(t, l.Host, routeLocal); got != "1" {
 		t.Errorf("route_localnet is %q with the network, want 1", got)
 	}
 	ok(t, n.Delete())
-	if got := setting(); got != "0" {
+	if got := setting(t, l.Host, routeLocal); got != "0" {
 		t.Errorf("route_localnet is %q without the network, want 0", got)
 	}
 }
