@@ -5,7 +5,8 @@
 // Everything is in chains whose names start with LN- and the instance, which the built-in
 // chains jump to. Each rule has a comment that says whose it is and what it is for, so
 // that iptables-save alone tells what is in force. A change is one process for each
-// family that it concerns, however many rules it is made of.
+// family that it concerns, however many rules it is made of; what the kernel holds is read
+// again only after others have changed it.
 //
 // Operators put their own rules into the chain DOCKER-USER of the table filter: if there
 // is one, what is forwarded goes there before it comes to us. It is theirs: it is never
@@ -17,8 +18,7 @@ package iptables
 // Options say whose chains these are, and what their static rules are.
 type Options struct {
 	// Instance tells several users of one host apart: 1 to 64 letters, digits, '-' or
-	// '_'. The names of chains have its first 8, the comments all of it. Two instances
-	// that start alike do not go together on one host: the second is refused.
+	// '_'.
 	Instance string
 	// Variant says which iptables: [VariantNFT], [VariantLegacy], or empty for the one
 	// that the host's iptables-restore is.

@@ -5,11 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/docker/libnetwork/cnm"
+	"github.com/docker/libnetwork/kernel/errno"
 	"github.com/docker/libnetwork/netstate"
 )
 
@@ -28,22 +31,22 @@ type Filter struct {
 
 	mu sync.Mutex // guards what follows, and is held while a process is under way
 	// states has what each family holds, in the order of families; nil while that is not
-	// known.
+	// known, or nothing is in force.
 	states []*state
-	polls  polls
+	// wished has what each family shall hold, as far as we were asked or told of it.
+	wished []map[entry]bool
+	// seal is nil until it is needed; seen is how many changes it had counted when states
+	// was right.
+	seal seal
+	seen int
 }
 
 // Open looks for the programs; it changes nothing. Without any it is Unsupported, and
 // Invalid with options that cannot be.
 func Open(options Options) (*Filter, error) {
 	const op = "open iptables"
-	if !regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`).MatchString(options.Instance) {
-		return nil, cnm.E(op, cnm.Invalid, fmt.Errorf("instance %q: want 1 to 64 letters, digits, '-' or '_'", options.Instance))
-	}
-	switch options.Variant {
-	case "", VariantNFT, VariantLegacy:
-	default:
-		return nil, cnm.E(op, cnm.Invalid, fmt.Errorf("variant %q: want %q, %q or none", options.Variant, VariantNFT, VariantLegacy))
+	if err := options.check(); err != nil {
+		return nil, cnm.E(op, cnm.Invalid, err)
 	}
 	f := &Filter{options: options, variant: options.Variant, missing: make(map[bool]error), inside: options.Run}
 	if f.inside == nil {
@@ -60,30 +63,59 @@ func Open(options Options) (*Filter, error) {
 	if len(f.families) == 0 {
 		return nil, cnm.E(op, cnm.Unsupported, errors.Join(f.missing[false], f.missing[true]))
 	}
+	f.states, f.wished = make([]*state, len(f.families)), make([]map[entry]bool, len(f.families))
+	f.forget()
 	if f.variant == "" {
 		var err error
-		if f.variant, err = variantOf(context.Background(), f.families[0].restore); err != nil {
+		if f.variant, err = variantOf(f.families[0].restore); err != nil {
 			return nil, cnm.E(op, cnm.Unsupported, err)
 		}
 	}
 	return f, nil
 }
 
-// Close releases what watching needs; the chains stay.
+func (o Options) check() error {
+	if !regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`).MatchString(o.Instance) {
+		return fmt.Errorf("instance %q: want 1 to 64 letters, digits, '-' or '_'", o.Instance)
+	}
+	switch o.Variant {
+	case "", VariantNFT, VariantLegacy:
+		return nil
+	}
+	return fmt.Errorf("variant %q: want %q, %q or none", o.Variant, VariantNFT, VariantLegacy)
+}
+
+// Variant returns which iptables is in use.
+func (f *Filter) Variant() string { return f.variant }
+
+// forget takes it that nothing is known of what is there and of what shall be.
+func (f *Filter) forget() {
+	clear(f.states)
+	for i := range f.wished {
+		f.wished[i] = make(map[entry]bool)
+	}
+}
+
+// Close closes the sockets by which changes of others are noticed; the chains stay. Nothing
+// must be under way.
 func (f *Filter) Close() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.polls.close()
+	clear(f.states)
+	if f.seal == nil {
+		return nil
+	}
+	err := f.seal.close()
+	f.seal, f.seen = nil, 0
+	return errno.Wrap("close iptables", err)
 }
 
-// attempts is how often a change is made: again if the kernel did not hold what it was
-// thought to.
-const attempts = 2
-
 // Apply makes all the changes: each is the addition or removal of an intent, and one that
-// changes nothing is no error. Those of one table come into force at once, or none. A
-// port that is published twice is Exists; an intent of a family without programs is
-// Unsupported.
+// changes nothing is no error. Those of one table come into force at once, or none. With
+// the first intent of a family the chains are made, and with the last they go. What others
+// took of a family that a change is about, since it was made or last observed, is put back
+// with it. A port that is published twice is Exists; an intent of a family without programs
+// is Unsupported.
 func (f *Filter) Apply(ctx context.Context, changes netstate.Changes) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -91,18 +123,38 @@ func (f *Filter) Apply(ctx context.Context, changes netstate.Changes) error {
 	if err != nil {
 		return cnm.Wrap("iptables", err)
 	}
-	for range attempts {
-		if f.states == nil {
-			if err = f.load(ctx); err != nil {
-				break
+	return cnm.Wrap("iptables", f.persist(ctx, func(ctx context.Context) error { return f.attempt(ctx, wants) }))
+}
+
+const (
+	// attempts bounds how often something is tried again while others change the tables.
+	attempts = 7
+	// pause is how long the second attempt waits; each further one waits twice as long.
+	pause = 5 * time.Millisecond
+)
+
+// persist tries again what failed because the kernel did not hold what it was left with,
+// or was busy with somebody else's change.
+func (f *Filter) persist(ctx context.Context, try func(context.Context) error) error {
+	for n := 1; ; n++ {
+		known := slices.ContainsFunc(f.states, func(s *state) bool { return s != nil })
+		err := try(ctx)
+		if err == nil {
+			return nil
+		}
+		clear(f.states)
+		busy := errors.Is(err, errBusy)
+		if ctx.Err() != nil || n == attempts || !busy && !known {
+			return err
+		}
+		if busy {
+			select {
+			case <-time.After(pause << (n - 1)):
+			case <-ctx.Done():
+				return err
 			}
 		}
-		if err = f.attempt(ctx, wants); err == nil || ctx.Err() != nil {
-			break
-		}
-		f.states = nil
 	}
-	return cnm.Wrap("iptables", err)
 }
 
 // wants returns what shall become of each intent that the changes name.
@@ -115,11 +167,13 @@ func (f *Filter) wants(changes netstate.Changes) ([]want, error) {
 			return nil, cnm.E("", cnm.Invalid, fmt.Errorf("%s: is no addition or removal of an intent", c))
 		}
 		w := want{entry{c.Owner, intent}, c.Verb}
-		if err := f.options.check(w.entry); err != nil {
+		if err := w.check(); err != nil && c.Verb == netstate.Remove {
+			continue // it cannot be there
+		} else if err != nil {
 			return nil, cnm.E(c.String(), cnm.Invalid, err)
 		}
-		if err := f.missing[intent.Is6()]; err != nil && c.Verb == netstate.Add && !f.serves(intent) {
-			return nil, cnm.E(c.String(), cnm.Unsupported, err)
+		if c.Verb == netstate.Add && !f.serves(intent) {
+			return nil, cnm.E(c.String(), cnm.Unsupported, f.missing[intent.Is6()])
 		}
 		if i, again := index[w.entry]; again {
 			out[i] = w
@@ -136,49 +190,114 @@ func (f *Filter) serves(i netstate.Intent) bool {
 	return slices.ContainsFunc(f.families, func(p programs) bool { return p.concerns(i) })
 }
 
+// attempt makes the changes in each family that they concern.
 func (f *Filter) attempt(ctx context.Context, wants []want) error {
-	if err := f.conflict(wants); err != nil {
+	if err := f.inspect(); err != nil {
 		return err
 	}
-	for i, p := range f.families {
-		s := newScript(f.options, p.family)
-		next := s.plan(f.states[i], wants)
-		if err := f.restore(ctx, p, s.String()); err != nil {
-			f.states = nil
+	byFamily := make([][]want, len(f.families))
+	for i := range f.families {
+		var err error
+		if byFamily[i], err = f.prepare(ctx, i, wants); err != nil {
 			return err
 		}
-		f.states[i] = next
+	}
+	for i, p := range f.families {
+		if len(byFamily[i]) == 0 {
+			continue
+		}
+		s := newScript(f.options, p.family)
+		s.plan(f.states[i], byFamily[i])
+		if err := f.restore(ctx, p, s.String()); err != nil {
+			return err
+		}
+		if !f.states[i].whole {
+			f.states[i] = nil
+		}
+		for _, w := range byFamily[i] {
+			if w.verb == netstate.Add {
+				f.wished[i][w.entry] = true
+			} else {
+				delete(f.wished[i], w.entry)
+			}
+		}
 	}
 	return nil
 }
 
-// conflict refuses to add what contradicts an intent that stays.
-func (f *Filter) conflict(wants []want) error {
-	claims := make(map[string]entry)
-	verbs := make(map[entry]netstate.Verb, len(wants))
-	for _, w := range wants {
-		verbs[w.entry] = w.verb
+// prepare returns what is wanted of a family, and makes its state known: with it comes
+// what is not there any more. It refuses what cannot be.
+func (f *Filter) prepare(ctx context.Context, i int, wants []want) ([]want, error) {
+	p := f.families[i]
+	here := slices.DeleteFunc(slices.Clone(wants), func(w want) bool { return !p.concerns(w.intent) })
+	if len(here) == 0 {
+		return nil, nil
 	}
-	for _, s := range f.states {
-		for e := range s.present {
-			if verbs[e] != netstate.Remove {
-				claims[claim(e.intent)] = e
+	if f.states[i] == nil {
+		st, err := f.load(ctx, p)
+		if err != nil {
+			return nil, err
+		}
+		f.states[i] = st
+		named := make(map[entry]bool)
+		for _, w := range here {
+			named[w.entry] = true
+		}
+		for _, e := range slices.SortedFunc(maps.Keys(f.wished[i]), entry.compare) {
+			if !named[e] && !st.present[e] {
+				here = append(here, want{e, netstate.Add})
 			}
 		}
 	}
-	delete(claims, "")
+	return here, f.states[i].conflict(here)
+}
+
+// conflict refuses to add what contradicts an intent that stays, or another that is added.
+func (s *state) conflict(wants []want) error {
+	going := make(map[entry]bool)
+	leaving := make(map[netstate.Intent]int)
 	for _, w := range wants {
-		subject := claim(w.intent)
-		if w.verb != netstate.Add || subject == "" {
+		if w.verb == netstate.Remove && s.present[w.entry] {
+			going[w.entry] = true
+			if key, ok := claim(w.intent); ok {
+				leaving[key]++
+			}
+		}
+	}
+	added := make(map[netstate.Intent]netstate.Intent)
+	for _, w := range wants {
+		key, ok := claim(w.intent)
+		if w.verb != netstate.Add || !ok {
 			continue
 		}
-		if other, taken := claims[subject]; taken && other.intent != w.intent {
-			return cnm.E("add "+w.intent.String(), cnm.Exists,
-				fmt.Errorf("%q is in force for %q, remove that first", other.intent, other.owner))
+		other, taken := added[key]
+		if !taken {
+			other, taken = s.claims[key].intent, s.claims[key].owners > leaving[key]
 		}
-		claims[subject] = w.entry
+		if !taken && ranges(w.intent) {
+			other, taken = s.overlapping(w.intent, going, added)
+		}
+		if taken && other != w.intent {
+			return cnm.E("add "+w.intent.String(), cnm.Exists, fmt.Errorf("%q is in force, remove that first", other))
+		}
+		added[key] = w.intent
 	}
 	return nil
+}
+
+// overlapping returns a range that stays, or is added, and has a port in common with i.
+func (s *state) overlapping(i netstate.Intent, going map[entry]bool, added map[netstate.Intent]netstate.Intent) (netstate.Intent, bool) {
+	for e := range s.present {
+		if !going[e] && ranges(e.intent) && overlap(e.intent, i) {
+			return e.intent, true
+		}
+	}
+	for _, other := range added {
+		if ranges(other) && overlap(other, i) {
+			return other, true
+		}
+	}
+	return netstate.Intent{}, false
 }
 
 // restore carries out a script; an empty one is nothing to do.
@@ -186,33 +305,39 @@ func (f *Filter) restore(ctx context.Context, p programs, text string) error {
 	if text == "" {
 		return nil
 	}
-	f.polls.look()
-	_, err := f.run(ctx, text, p.restore, "--noflush", "--wait")
-	f.polls.use(p.family)
-	f.polls.forget()
+	f.seal.broken() // what others did up to now does not pass for ours
+	_, err := f.run(ctx, text, p.restore, "--noflush", "--wait="+lockSeconds)
+	f.seal.use(p.family)
+	f.seal.ours()
 	return err
 }
 
 // load reads what the kernel holds of ours.
-func (f *Filter) load(ctx context.Context) error {
-	f.states = nil
-	var states []*state
-	for _, p := range f.families {
-		text, err := f.run(ctx, "", p.save)
-		if err != nil {
-			return err
-		}
-		s, err := f.options.read(p.family, text)
-		if err != nil {
-			return err
-		}
-		if s.whole {
-			f.polls.use(p.family)
-		}
-		states = append(states, s)
+func (f *Filter) load(ctx context.Context, p programs) (*state, error) {
+	text, err := f.run(ctx, "", p.save)
+	if err != nil {
+		return nil, err
 	}
-	f.states = states
-	return nil
+	s := f.options.read(p.family, text)
+	if s.whole {
+		f.seal.use(p.family)
+	}
+	return s, nil
+}
+
+// loadAll reads what all families hold.
+func (f *Filter) loadAll(ctx context.Context) ([]*state, error) {
+	states := make([]*state, len(f.families))
+	err := f.persist(ctx, func(ctx context.Context) error {
+		err := f.inspect()
+		for i, p := range f.families {
+			if err == nil {
+				states[i], err = f.load(ctx, p)
+			}
+		}
+		return err
+	})
+	return states, err
 }
 
 // Observe returns the intents that are in force, one part for each owner. Of a family in
@@ -221,11 +346,21 @@ func (f *Filter) load(ctx context.Context) error {
 func (f *Filter) Observe(ctx context.Context) ([]netstate.Part, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if err := f.load(ctx); err != nil {
+	states, err := f.loadAll(ctx)
+	if err != nil {
 		return nil, cnm.Wrap("iptables", err)
 	}
+	inForce := f.inForce(states)
+	f.forget()
+	for i, s := range states {
+		s.confirm(inForce, f.families[i].family, f.options.prefix())
+		maps.Copy(f.wished[i], s.present)
+		if s.whole {
+			f.states[i] = s
+		}
+	}
 	byOwner := make(map[string]*netstate.Part)
-	for e := range f.inForce() {
+	for e := range inForce {
 		if byOwner[e.owner] == nil {
 			byOwner[e.owner] = &netstate.Part{Owner: e.owner}
 		}
@@ -241,16 +376,16 @@ func (f *Filter) Observe(ctx context.Context) ([]netstate.Part, error) {
 }
 
 // inForce returns the intents that are present in every family that they concern.
-func (f *Filter) inForce() map[entry]bool {
+func (f *Filter) inForce(states []*state) map[entry]bool {
 	all := make(map[entry]bool)
-	for _, s := range f.states {
+	for _, s := range states {
 		for e := range s.present {
 			all[e] = true
 		}
 	}
 	for e := range all {
 		for i, p := range f.families {
-			if p.concerns(e.intent) && !f.states[i].present[e] {
+			if p.concerns(e.intent) && !states[i].present[e] {
 				delete(all, e)
 			}
 		}
@@ -263,15 +398,22 @@ func (f *Filter) inForce() map[entry]bool {
 func (f *Filter) Delete(ctx context.Context) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if err := f.load(ctx); err != nil {
-		return cnm.Wrap("iptables: delete chains", err)
-	}
-	var errs []error
-	for i, p := range f.families {
-		s := newScript(f.options, p.family)
-		s.clear(f.states[i])
-		errs = append(errs, f.restore(ctx, p, s.String()))
-	}
-	f.states = nil
-	return cnm.Wrap("iptables: delete chains", errors.Join(errs...))
+	f.forget()
+	err := f.persist(ctx, func(ctx context.Context) error {
+		if err := f.inspect(); err != nil {
+			return err
+		}
+		var errs []error
+		for _, p := range f.families {
+			st, err := f.load(ctx, p)
+			if err == nil {
+				s := newScript(f.options, p.family)
+				s.clear(st, nil)
+				err = f.restore(ctx, p, s.String())
+			}
+			errs = append(errs, err)
+		}
+		return errors.Join(errs...)
+	})
+	return cnm.Wrap("iptables: delete chains", err)
 }

@@ -3,8 +3,10 @@ package iptables
 import (
 	"crypto/sha256"
 	"fmt"
+	"net/netip"
 	"slices"
-	"strings"
+
+	"github.com/docker/libnetwork/netstate"
 )
 
 // Tables, and built-in chains in them.
@@ -21,32 +23,40 @@ const (
 
 // Our chains, without what the names start with.
 const (
-	chainRaw      = "RAW"      // raw: keeps containers from the host's loopback
-	chainForward  = "FWD"      // filter: the stages of what is forwarded
-	chainKeep     = "KEEP"     // filter: what may not leave its bridge, or not come back to it
-	chainConfined = "CONFINED" // filter: the way out of a bridge that nothing leaves
-	chainInbound  = "IN"       // filter: bridges to the chain of their policy
-	chainAllow    = "ALLOW"    // filter: pairs of links
-	chainOpen     = "OPEN"     // filter: containers' ports
-	chainPre      = "PRE"      // nat: what comes from outside
-	chainOut      = "OUT"      // nat: what the host itself sends
-	chainPublish  = "PUB"      // nat: published ports
-	chainAddress  = "PUB-ONE"  // nat: those of one address of the host
-	chainAny      = "PUB-ANY"  // nat: those of whatever address
-	chainPost     = "POST"     // nat: what leaves
-	chainHome     = "HOME"     // nat: what goes back to the bridge it came from
-	chainSource   = "SRC"      // nat: subnets that get an address of the host
+	chainRaw      = "RAW"       // raw: keeps containers from the host's loopback
+	chainForward  = "FWD"       // filter: the stages of what is forwarded
+	chainKeep     = "KEEP"      // filter: what may not leave its bridge, or not come back to it
+	chainConfined = "CONFINED"  // filter: the way out of a bridge that nothing leaves
+	chainInbound  = "IN"        // filter: bridges to the chain of their policy
+	chainAllow    = "ALLOW"     // filter: pairs of links
+	chainOpen     = "OPEN"      // filter: containers' ports
+	chainPre      = "PRE"       // nat: what comes from outside
+	chainOut      = "OUT"       // nat: what the host itself sends
+	chainPublish  = "PUB"       // nat: published ports
+	chainAddress  = "PUB-ONE"   // nat: those of one address of the host
+	chainAny      = "PUB-ANY"   // nat: those of whatever address
+	chainRange    = "PUB-RANGE" // nat: ranges of them
+	chainPost     = "POST"      // nat: what leaves
+	chainHome     = "HOME"      // nat: what goes back to the bridge it came from
+	chainSource   = "SRC"       // nat: subnets that get an address of the host
 )
 
 // chainUser is the operators' own chain, under the name that they know.
 const chainUser = "DOCKER-USER"
 
-// prefixLength is how much of the instance is in the name of a chain. The kernel takes 28
-// bytes (XT_EXTENSION_MAXNAMELEN less the closing zero), the programs as much.
-const prefixLength = 8
+// prefixLength is how much of the name of a chain may be the instance. A name has 28
+// bytes at most (XT_EXTENSION_MAXNAMELEN in include/uapi/linux/netfilter/x_tables.h, less
+// the closing zero).
+const prefixLength = 12
 
+// prefix is what the names of our chains start with. It is no other instance's, nor what
+// another's starts with: no instance has a '+' or a '.' in it.
 func (o Options) prefix() string {
-	return "LN-" + o.Instance[:min(prefixLength, len(o.Instance))] + "-"
+	instance := o.Instance
+	if len(instance) > prefixLength {
+		instance = fmt.Sprintf("%.3s+%.4x", instance, sha256.Sum256([]byte(instance)))
+	}
+	return "LN-" + instance + "."
 }
 
 // rule is one line for a family.
@@ -54,25 +64,65 @@ type rule struct {
 	table, chain string
 	// front puts it before the rules that are there, otherwise behind them.
 	front bool
-	// match has the matches, and target what happens then; chains of ours are without
-	// what their names start with.
-	match, target string
-	// jump is that to a chain of ours, or goto (-g): "-j" or "-g". Empty if target
-	// contains it.
+	match string
+	// jump is -j, or -g to come back to the caller of this chain.
 	jump string
+	// target is what happens to what matches, with its arguments. If it is one of our
+	// chains, own is set, and it is without what the name starts with.
+	target, arguments string
+	own               bool
 }
 
+// to is a rule that leads to a chain of ours.
 func to(table, chain, match, target string) rule {
-	return rule{table: table, chain: chain, match: match, target: target, jump: "-j"}
+	return rule{table: table, chain: chain, match: match, jump: "-j", target: target, own: true}
 }
 
+// does is a rule that ends with a target of iptables.
 func does(table, chain, match, target string) rule {
-	return rule{table: table, chain: chain, match: match, target: "-j " + target}
+	return rule{table: table, chain: chain, match: match, jump: "-j", target: target}
+}
+
+func (r rule) with(arguments string) rule {
+	r.arguments = " " + arguments
+	return r
 }
 
 func (r rule) first() rule {
 	r.front = true
 	return r
+}
+
+// forGood makes a rule one that does not come back.
+func (r rule) forGood() rule {
+	r.jump = "-g"
+	return r
+}
+
+// goal returns the target as iptables-save prints it.
+func (r rule) goal(prefix string) string {
+	if r.own {
+		return prefix + r.target
+	}
+	return r.target
+}
+
+// where returns the name of the rule's chain as the kernel has it.
+func (r rule) where(prefix string) string {
+	switch r.chain {
+	case builtinPrerouting, builtinForward, builtinOutput, builtinPostrouting:
+		return r.chain
+	}
+	return prefix + r.chain
+}
+
+// text returns the rule as a line for a restore, from the chain on.
+func (r rule) text(prefix, comment string) string {
+	match := r.match
+	if match != "" {
+		match += " "
+	}
+	return fmt.Sprintf(`%s %s-m comment --comment "%s" %s %s%s`, r.where(prefix), match, comment, r.jump, r.goal(prefix), r.arguments)
 }
 
 // family is IPv4 or IPv6.
@@ -96,8 +146,8 @@ func (f family) String() string {
 	return "iptables"
 }
 
-// tables lists those that we have chains in, so that what keeps packets away is there
-// before ports are published.
+// tables lists those that we have chains in. The first keep packets away; ports are
+// published in the last.
 func (f family) tables() []string {
 	if f.six {
 		return []string{tableFilter, tableNAT}
@@ -117,7 +167,9 @@ func (f family) chains(table string) []string {
 		}
 		return chains
 	default:
-		return []string{chainPre, chainOut, chainPublish, chainAddress, chainAny, chainPost, chainHome, chainSource}
+		return []string{
+			chainPre, chainOut, chainPublish, chainAddress, chainAny, chainRange, chainPost, chainHome, chainSource,
+		}
 	}
 }
 
@@ -129,7 +181,7 @@ func (f family) jumps(table string, operators bool) []rule {
 	case tableFilter:
 		jumps := []rule{to(tableFilter, builtinForward, "", chainForward).first()}
 		if operators {
-			jumps = append([]rule{does(tableFilter, builtinForward, "", chainUser).first()}, jumps...)
+			jumps = slices.Insert(jumps, 0, does(tableFilter, builtinForward, "", chainUser).first())
 		}
 		return jumps
 	default:
@@ -141,12 +193,11 @@ func (f family) jumps(table string, operators bool) []rule {
 	}
 }
 
-// static returns the rules of our chains that never change, but those in built-in chains.
-func (o Options) static(f family) []rule {
-	rules := slices.Concat(o.filtering(f), o.translating(f))
-	return rules
-}
+// static returns the rules of our chains that never change.
+func (o Options) static(f family) []rule { return slices.Concat(o.filtering(f), o.translating(f)) }
 
+// translating returns those of the table nat. Of what is published, a port of one address
+// goes before one of whatever address, and that before a range.
 func (o Options) translating(f family) []rule {
 	const table, local = tableNAT, "-m addrtype --dst-type LOCAL"
 	var rules []rule
@@ -163,39 +214,35 @@ func (o Options) translating(f family) []rule {
 		to(table, chainOut, local, chainPublish),
 		to(table, chainPublish, "", chainAddress),
 		to(table, chainPublish, "", chainAny),
+		to(table, chainPublish, "", chainRange),
 		to(table, chainPost, "", chainSource),
 		// A bridge's own packets are sent here for good: no other rule of ours sees them.
 		does(table, chainHome, matchTranslated, "MASQUERADE"),
 	)
 }
 
-// layout tells these static rules from those of another version, or of other options.
+// layout tells our rules from those of another version, or of other options.
 func (o Options) layout(f family) string {
 	hash := sha256.New()
 	for _, table := range f.tables() {
-		_, _ = fmt.Fprintf(hash, "%v %v;", f.chains(table), f.jumps(table, false))
+		_, _ = fmt.Fprintln(hash, f.chains(table), f.jumps(table, true))
 	}
-	_, _ = fmt.Fprintf(hash, "%v", o.static(f))
+	_, _ = fmt.Fprintln(hash, o.static(f))
+	// How intents are rendered counts too: a rule is deleted by what it is made of.
+	for _, i := range []netstate.Intent{
+		{Kind: netstate.Inbound}, {Kind: netstate.Confine}, {Kind: netstate.Allow}, {Kind: netstate.Separate},
+		{Kind: netstate.Loopback}, {Kind: netstate.Hairpin}, {Kind: netstate.Masquerade},
+		{Kind: netstate.Masquerade, Source: netip.IPv4Unspecified()},
+		{Kind: netstate.Publish}, {Kind: netstate.Publish, Host: netip.IPv4Unspecified()}, {Kind: netstate.Publish, PortEnd: 1},
+		{Kind: netstate.Open}, {Kind: netstate.Open, PortEnd: 1},
+	} {
+		_, _ = fmt.Fprintln(hash, f.rules(i))
+	}
 	return fmt.Sprintf("%x", hash.Sum(nil)[:4])
 }
 
-// text returns the rule as a line for a restore, less the command and the chain.
-func (r rule) text(prefix, comment string) string {
-	words := []string{r.match, `-m comment --comment "` + comment + `"`, r.target}
-	if r.jump != "" {
-		words[2] = r.jump + " " + prefix + r.target
-	}
-	if r.match == "" {
-		words = words[1:]
-	}
-	return strings.Join(words, " ")
-}
+// staticMark is what the comments of our static rules start with, whatever the version.
+func (o Options) staticMark() string { return "libnetwork " + o.Instance + " layout " }
 
-// where returns the name of the rule's chain as the kernel has it.
-func (r rule) where(prefix string) string {
-	switch r.chain {
-	case builtinPrerouting, builtinForward, builtinOutput, builtinPostrouting:
-		return r.chain
-	}
-	return prefix + r.chain
-}
+// staticComment is what static rules say of themselves.
+func (o Options) staticComment(f family) string { return o.staticMark() + o.layout(f) }

@@ -9,10 +9,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/docker/libnetwork/cnm"
 )
@@ -23,33 +23,35 @@ type programs struct {
 	save, restore string // paths
 }
 
-// find looks for the programs of a family, also where administrators have them and
-// services may not look. Without them it returns what is missing.
+// find looks for the programs of a family. Without them it returns what is missing.
 func find(f family, variant string) (programs, error) {
 	name := f.String()
 	if variant != "" {
 		name += "-" + variant
 	}
 	p := programs{family: f}
-	for _, c := range []struct {
-		suffix string
-		path   *string
-	}{{"-save", &p.save}, {"-restore", &p.restore}} {
-		path, err := exec.LookPath(name + c.suffix)
-		for _, folder := range []string{"/usr/sbin", "/sbin"} {
-			if err != nil {
-				path, err = exec.LookPath(filepath.Join(folder, name+c.suffix))
-			}
-		}
-		if err != nil {
-			return p, fmt.Errorf("the program %q is missing; install the package iptables", name+c.suffix)
-		}
-		*c.path = path
+	var err error
+	if p.save, err = lookFor(name + "-save"); err != nil {
+		return p, err
+	}
+	if p.restore, err = lookFor(name + "-restore"); err != nil {
+		return p, err
 	}
 	if f.six && !hasIPv6() {
 		return p, errors.New("this kernel has no IPv6, or it is switched off")
 	}
 	return p, nil
+}
+
+// lookFor looks for a program, also where administrators have theirs and services may not
+// look.
+func lookFor(name string) (string, error) {
+	for _, folder := range []string{"", "/usr/sbin", "/sbin"} {
+		if path, err := exec.LookPath(filepath.Join(folder, name)); err == nil {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("the program %q is missing; install the package iptables", name)
 }
 
 // hasIPv6 tells a kernel that runs IPv6, whatever its links are set to.
@@ -60,8 +62,8 @@ func hasIPv6() bool {
 
 // variantOf asks a program which one it is. Before version 1.8 there was one only, which
 // does not tell.
-func variantOf(ctx context.Context, program string) (string, error) {
-	out, err := exec.CommandContext(ctx, program, "--version").Output()
+func variantOf(program string) (string, error) {
+	out, err := exec.Command(program, "--version").Output()
 	if err != nil {
 		return "", fmt.Errorf("ask %q for its version: %w", program, err)
 	}
@@ -71,14 +73,15 @@ func variantOf(ctx context.Context, program string) (string, error) {
 	return VariantLegacy, nil
 }
 
-// childrenKept is how many of the last processes are known as ours. What they did is
-// reported within a moment.
-const childrenKept = 64
+// knownFor is how long a process that has ended is known as one of ours. What it did was
+// reported before it ended; that is read within a moment.
+const knownFor = 5 * time.Second
 
 // children are the last processes that were started.
 type children struct {
-	mu   sync.Mutex // held while one is started, so that nothing it does is seen before it is known
-	pids []int
+	mu sync.Mutex // held while one is started, so that nothing it does is seen before it is known
+	// ended says when; zero for one that is under way.
+	ended map[int]time.Time
 }
 
 func (c *children) start(command *exec.Cmd) error {
@@ -87,39 +90,61 @@ func (c *children) start(command *exec.Cmd) error {
 	if err := command.Start(); err != nil {
 		return err
 	}
-	c.pids = append(c.pids, command.Process.Pid)
-	if len(c.pids) > childrenKept {
-		c.pids = slices.Delete(c.pids, 0, 1)
+	if c.ended == nil {
+		c.ended = make(map[int]time.Time)
 	}
+	c.ended[command.Process.Pid] = time.Time{}
 	return nil
 }
 
-// has reports whether the process was one of ours.
+func (c *children) wait(command *exec.Cmd) error {
+	err := command.Wait()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := time.Now()
+	for pid, ended := range c.ended {
+		if !ended.IsZero() && now.Sub(ended) > knownFor {
+			delete(c.ended, pid)
+		}
+	}
+	c.ended[command.Process.Pid] = now
+	return err
+}
+
+// has reports whether the process is, or was a moment ago, one of ours.
 func (c *children) has(pid uint32) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return slices.Contains(c.pids, int(pid))
+	ended, known := c.ended[int(pid)]
+	return known && (ended.IsZero() || time.Since(ended) <= knownFor)
 }
+
+// lockSeconds is how long to wait for others' changes by the older interface, which takes
+// a lock for each.
+const lockSeconds = "30"
 
 // run runs a program in the host's namespace and returns what it prints.
 func (f *Filter) run(ctx context.Context, input, program string, arguments ...string) (string, error) {
 	var out, complaint bytes.Buffer
 	command := exec.CommandContext(ctx, program, arguments...)
 	command.Stdin, command.Stdout, command.Stderr = strings.NewReader(input), &out, &complaint
-	err := f.inside(func() error {
-		if err := f.children.start(command); err != nil {
-			return err
-		}
-		return command.Wait()
-	})
+	// A helper that loads a module has the pipes too, and is not killed.
+	command.WaitDelay = time.Second
+	err := f.inside(func() error { return f.children.start(command) })
+	if err == nil {
+		err = f.children.wait(command)
+	}
 	if ctx.Err() != nil {
-		return "", cnm.E("", cnm.Timeout, ctx.Err())
+		return "", cnm.E(filepath.Base(program), cnm.Timeout, ctx.Err())
 	}
 	if err != nil {
 		return "", explain(filepath.Base(program), input, complaint.String(), err)
 	}
 	return out.String(), nil
 }
+
+// errBusy marks what failed because somebody else changed the tables at the same time.
+var errBusy = errors.New("the tables were changed meanwhile")
 
 // explain makes an error of what a program complains about, with the line of its input.
 func explain(program, input, complaint string, err error) error {
@@ -137,16 +162,24 @@ func explain(program, input, complaint string, err error) error {
 			text += fmt.Sprintf(": %q", lines[n-1])
 		}
 	}
+	has := func(words ...string) bool {
+		return regexp.MustCompile(strings.Join(words, "|")).MatchString(text)
+	}
 	kind := cnm.Internal
 	switch {
-	case strings.Contains(text, "Permission denied"), strings.Contains(text, "Operation not permitted"):
+	case has("Permission denied", "Operation not permitted"):
 		kind = cnm.Forbidden
 		text += " (this needs root, or the capabilities CAP_NET_ADMIN and CAP_NET_RAW)"
-	case strings.Contains(text, "Table does not exist"), strings.Contains(text, "not supported"):
+	case has("Table does not exist", "not supported"):
 		kind = cnm.Unsupported
+	case has("holding the xtables lock"):
+		kind = cnm.Unavailable
+	case has("Resource temporarily unavailable", "Device or resource busy", "Interrupted system call"):
+		kind = cnm.Conflict
+		err = fmt.Errorf("%w: %w", errBusy, err)
 	}
-	if text == "" {
-		return cnm.E("", kind, fmt.Errorf("%s: %w", program, err))
+	if text != "" {
+		err = fmt.Errorf("%w: %s", err, text)
 	}
-	return cnm.E("", kind, fmt.Errorf("%s: %w: %s", program, err, text))
+	return cnm.E(program, kind, err)
 }

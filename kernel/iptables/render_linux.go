@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/docker/libnetwork/netstate"
 )
 
@@ -24,13 +26,11 @@ func (f family) concerns(i netstate.Intent) bool {
 	return i.Is6() == f.six
 }
 
-// rules renders an intent that concerns the family.
+// rules renders an intent that concerns the family; none is a kind that is not known.
 func (f family) rules(i netstate.Intent) []rule {
 	switch i.Kind {
 	case netstate.Inbound:
-		r := to(tableFilter, chainInbound, "-o "+i.Link, policyChain(i.Policy))
-		r.jump = "-g"
-		return []rule{r}
+		return []rule{to(tableFilter, chainInbound, "-o "+i.Link, policyChain(i.Policy)).forGood()}
 	case netstate.Confine:
 		return []rule{to(tableFilter, chainKeep, "-i "+i.Link, chainConfined)}
 	case netstate.Allow:
@@ -40,41 +40,43 @@ func (f family) rules(i netstate.Intent) []rule {
 			does(tableFilter, chainAllow, pair, "ACCEPT"),
 		}
 	case netstate.Separate:
-		return []rule{does(tableFilter, chainKeep, "-i "+i.Link+" -o "+i.Link, "DROP").first()}
+		return []rule{does(tableFilter, chainKeep, "-i "+i.Link+" -o "+i.Link, "DROP")}
 	case netstate.Loopback:
 		return []rule{
-			does(tableRaw, chainRaw, "-d "+f.loopback+" -i "+i.Link, "DROP"),
+			does(tableRaw, chainRaw, "-i "+i.Link+" -d "+f.loopback, "DROP"),
 			does(tableNAT, chainPost, "-s "+f.loopback+" -o "+i.Link, "MASQUERADE").first(),
 		}
 	case netstate.Hairpin:
-		r := to(tableNAT, chainPost, fmt.Sprintf("-s %s -o %s", i.Prefix, i.Link), chainHome).first()
-		r.jump = "-g"
-		return []rule{r}
+		return []rule{to(tableNAT, chainPost, fmt.Sprintf("-s %s -o %s", i.Prefix, i.Link), chainHome).forGood().first()}
 	case netstate.Masquerade:
 		source := "-s " + i.Prefix.String()
 		if i.Source.IsValid() {
-			return []rule{does(tableNAT, chainSource, source, "SNAT --to-source "+i.Source.String()).first()}
+			return []rule{does(tableNAT, chainSource, source, "SNAT").with("--to-source " + i.Source.String()).first()}
 		}
 		return []rule{does(tableNAT, chainSource, source, "MASQUERADE")}
 	case netstate.Publish:
 		return []rule{publish(i)}
-	default:
+	case netstate.Open:
 		return []rule{does(tableFilter, chainOpen, fmt.Sprintf("-d %s %s", i.Target, service(i)), "ACCEPT")}
 	}
+	return nil
 }
 
 // publish renders a port, or a range that is mapped one to one: without a port in the
 // target, each keeps its own.
 func publish(i netstate.Intent) rule {
-	target := i.Target.String()
-	if i.Port == i.PortEnd {
+	chain, match, target := chainAddress, service(i), i.Target.String()
+	if i.Wildcard() {
+		chain = chainAny
+	} else {
+		match = fmt.Sprintf("-d %s %s", i.Host, match)
+	}
+	if i.Port != i.PortEnd {
+		chain = chainRange
+	} else {
 		target = netip.AddrPortFrom(i.Target, i.TargetPort).String()
 	}
-	target = "DNAT --to-destination " + target
-	if i.Wildcard() {
-		return does(tableNAT, chainAny, service(i), target)
-	}
-	return does(tableNAT, chainAddress, fmt.Sprintf("-d %s %s", i.Host, service(i)), target)
+	return does(tableNAT, chain, match, "DNAT").with("--to-destination " + target)
 }
 
 func service(i netstate.Intent) string {
@@ -85,67 +87,73 @@ func service(i netstate.Intent) string {
 	return text
 }
 
-// claim is what only one intent may be about; empty if there is no such thing. Two
-// published ports with one claim, for instance, would have different targets.
-func claim(i netstate.Intent) string {
-	switch i.Kind {
-	case netstate.Inbound:
+// claim returns what only one intent may be about, with what intents may say of it left
+// out; it is not ok for one that goes with all others.
+func claim(i netstate.Intent) (key netstate.Intent, ok bool) {
+	switch {
+	case i.Kind == netstate.Inbound:
 		i.Policy = ""
-	case netstate.Publish:
+	case i.Kind == netstate.Publish:
 		i.Target, i.TargetPort = netip.Addr{}, 0
+	case i.Kind == netstate.Masquerade && i.Source.IsValid():
+		i.Source = netip.Addr{}
 	default:
-		return ""
+		return i, false
 	}
-	return i.String()
+	return i, true
 }
 
-// maxComment is the longest comment, in bytes (XT_MAX_COMMENT_LEN less the closing zero,
-// include/uapi/linux/netfilter/xt_comment.h).
-const maxComment = 255
+func ranges(i netstate.Intent) bool { return i.Kind == netstate.Publish && i.Port != i.PortEnd }
 
-// mark is what all our comments start with.
-func (o Options) mark() string { return "libnetwork " + o.Instance + " " }
+// overlap reports whether two ranges have a port in common: which of them counts would
+// depend on their order.
+func overlap(a, b netstate.Intent) bool {
+	return a.Protocol == b.Protocol && a.Host.Is4() == b.Host.Is4() &&
+		(a.Host == b.Host || a.Wildcard() || b.Wildcard()) && a.Port <= b.PortEnd && b.Port <= a.PortEnd
+}
 
-// layoutMark stands in comments in place of an owner.
-const layoutMark = "layout"
-
-func (o Options) staticComment(f family) string { return o.mark() + layoutMark + " " + o.layout(f) }
+// maxComment is the longest comment, in bytes. iptables-nft has room for NFT_USERDATA_MAXLEN
+// (include/uapi/linux/netfilter/nf_tables.h) less the head and the closing zero.
+const maxComment = 253
 
 // comment is what the rules of an intent say of themselves.
-func (o Options) comment(e entry) string { return o.mark() + e.owner + " " + e.intent.String() }
+func (e entry) comment() string { return e.owner + " " + e.intent.String() }
+
+func (e entry) compare(other entry) int { return strings.Compare(e.comment(), other.comment()) }
 
 // parseComment is the inverse of comment.
-func (o Options) parseComment(text string) (entry, bool) {
-	text, ok := strings.CutPrefix(text, o.mark())
-	if !ok {
-		return entry{}, false
-	}
+func parseComment(text string) (entry, bool) {
 	owner, text, _ := strings.Cut(text, " ")
 	intent, err := netstate.ParseIntent(text)
 	return entry{owner, intent}, err == nil
 }
 
 // check refuses what has no place in a rule, or means something else there.
-func (o Options) check(e entry) error {
-	if e.owner == "" || e.owner == layoutMark || !plain(e.owner) {
+func (e entry) check() error {
+	if e.owner == "" || !plain(e.owner) {
 		return fmt.Errorf("owner %q: want characters that need no quotes", e.owner)
 	}
-	if _, err := netstate.ParseIntent(e.intent.String()); err != nil {
+	if parsed, err := netstate.ParseIntent(e.intent.String()); err != nil {
 		return err
+	} else if parsed != e.intent {
+		return fmt.Errorf("%+v: has fields that the kind %q does not use", e.intent, e.intent.Kind)
+	}
+	if len(familyOf(e.intent.Is6()).rules(e.intent)) == 0 {
+		return fmt.Errorf("there are no rules for the kind %q", e.intent.Kind)
 	}
 	for _, link := range []string{e.intent.Link, e.intent.From} {
-		if !plain(link) || strings.HasPrefix(link, "-") || strings.HasPrefix(link, "!") {
+		if len(link) >= unix.IFNAMSIZ || !plain(link) || strings.HasPrefix(link, "-") || strings.HasPrefix(link, "!") {
 			return fmt.Errorf("link %q: iptables takes no such name; rename it", link)
 		}
 		if strings.HasSuffix(link, "+") {
 			return fmt.Errorf("link %q: with a plus sign at the end iptables takes it for all links that start so; rename it", link)
 		}
 	}
-	if n := len(o.comment(e)); n > maxComment {
-		return fmt.Errorf("owner %q and %q: make a comment of %d bytes, of %d at most", e.owner, e.intent, n, maxComment)
-	}
-	if e.intent.Host.Zone() != "" || e.intent.Target.Zone() != "" {
+	if e.intent.Host.Zone() != "" || e.intent.Target.Zone() != "" || e.intent.Source.Zone() != "" {
 		return errors.New("addresses have no zone here")
+	}
+	if n := len(e.comment()); n > maxComment {
+		return fmt.Errorf("owner %q: makes a comment of %d bytes, of %d at most", e.owner, n, maxComment)
 	}
 	return nil
 }

@@ -1,21 +1,13 @@
 package iptables
 
-import (
-	"fmt"
-	"slices"
-	"strings"
-
-	"github.com/docker/libnetwork/cnm"
-)
+import "strings"
 
 // line is a rule as a save prints it.
 type line struct {
 	table, chain string
-	// spec is what follows the chain.
+	// spec is the rule from the chain on.
 	spec            string
 	comment, target string
-	// bare is set if nothing but the comment narrows what goes to target.
-	bare bool
 }
 
 // place is a chain of a table.
@@ -36,31 +28,29 @@ func parseSave(text string) (map[place]bool, []line) {
 			name, _, _ := strings.Cut(l[1:], " ")
 			chains[place{table, name}] = true
 		case strings.HasPrefix(l, "-A "):
-			chain, spec, _ := strings.Cut(l[len("-A "):], " ")
-			lines = append(lines, parseLine(table, chain, spec))
+			lines = append(lines, parseLine(table, l[len("-A "):]))
 		}
 	}
 	return chains, lines
 }
 
-func parseLine(table, chain, spec string) line {
-	out := line{table: table, chain: chain, spec: spec}
+func parseLine(table, spec string) line {
 	all := words(spec)
-	used := 0
-	for i := 0; i+1 < len(all); i++ {
+	if len(all) == 0 {
+		return line{table: table, spec: spec}
+	}
+	out := line{table: table, chain: all[0], spec: spec}
+	for i := 1; i+1 < len(all); i++ {
 		switch all[i] {
 		case "--comment":
 			out.comment = all[i+1]
-			used += 4 // with the two of -m comment
 		case "-j", "-g":
 			out.target = all[i+1]
-			used += 2
 		default:
 			continue
 		}
 		i++
 	}
-	out.bare = used == len(all)
 	return out
 }
 
@@ -94,131 +84,4 @@ func words(text string) []string {
 		out = append(out, word.String())
 	}
 	return out
-}
-
-// state is what a family of ours holds in the kernel.
-type state struct {
-	// whole is set if all static rules are there. Without them nothing is in force.
-	whole bool
-	// present holds the intents that are in force: all their rules of this family are
-	// there.
-	present map[entry]bool
-	// broken has the rules of other intents.
-	broken map[entry][]line
-	// jumps are the rules in built-in chains that lead to ours, as lines of a restore
-	// without the command.
-	jumps map[string][]string
-	// chains has ours, and the operators' own one.
-	chains map[place]bool
-}
-
-func emptyState() *state {
-	return &state{
-		present: make(map[entry]bool), broken: make(map[entry][]line),
-		jumps: make(map[string][]string), chains: make(map[place]bool),
-	}
-}
-
-// operators reports whether the operators have a chain of their own.
-func (s *state) operators() bool { return s.chains[place{tableFilter, chainUser}] }
-
-// read finds what is ours in what a save printed.
-func (o Options) read(f family, text string) (*state, error) {
-	s := emptyState()
-	chains, lines := parseSave(text)
-	for p := range chains {
-		if strings.HasPrefix(p.chain, o.prefix()) || p == (place{tableFilter, chainUser}) {
-			s.chains[p] = true
-		}
-	}
-	static := make(map[place]int)
-	found := make(map[entry][]line)
-	for _, l := range lines {
-		inside := strings.HasPrefix(l.chain, o.prefix())
-		if inside && strings.HasPrefix(l.comment, "libnetwork ") && !strings.HasPrefix(l.comment, o.mark()) {
-			return nil, cnm.E("", cnm.Conflict, fmt.Errorf("chain %q: has rules of another instance, with the comment %q; choose an instance that starts with other characters than %q", l.chain, l.comment, o.Instance))
-		}
-		switch e, ok := o.parseComment(l.comment); {
-		case !inside && (strings.HasPrefix(l.target, o.prefix()) || strings.HasPrefix(l.comment, o.mark())):
-			s.jumps[l.table] = append(s.jumps[l.table], l.chain+" "+l.spec)
-			fallthrough
-		case l.comment == o.staticComment(f):
-			static[place{l.table, l.chain}]++
-		case inside && ok:
-			found[e] = append(found[e], l)
-		}
-	}
-	s.whole = o.whole(f, s, static) && o.inOrder(s, lines)
-	for e, rules := range found {
-		if s.whole && o.complete(f, e, rules) {
-			s.present[e] = true
-		} else {
-			s.broken[e] = rules
-		}
-	}
-	return s, nil
-}
-
-// whole reports whether all our chains and static rules are there. Those in the chain
-// FORWARD are not counted: how many they are depends on the operators' chain.
-func (o Options) whole(f family, s *state, found map[place]int) bool {
-	want := make(map[place]int)
-	for _, table := range f.tables() {
-		for _, chain := range f.chains(table) {
-			p := place{table, o.prefix() + chain}
-			if !s.chains[p] {
-				return false
-			}
-			want[p] = 0
-		}
-		for _, r := range f.jumps(table, false) {
-			want[place{table, r.chain}]++
-		}
-	}
-	for _, r := range o.static(f) {
-		want[place{r.table, r.where(o.prefix())}]++
-	}
-	delete(want, place{tableFilter, builtinForward})
-	for p, n := range want {
-		if found[p] != n {
-			return false
-		}
-	}
-	return true
-}
-
-// inOrder reports whether what is forwarded comes to us, and, if they have a chain, to
-// the operators' rules before.
-func (o Options) inOrder(s *state, lines []line) bool {
-	operators := !s.operators()
-	for _, l := range lines {
-		if l.table != tableFilter || l.chain != builtinForward || !l.bare {
-			continue
-		}
-		switch l.target {
-		case chainUser:
-			operators = true
-		case o.prefix() + chainForward:
-			return operators
-		}
-	}
-	return false
-}
-
-// complete reports whether the rules of an intent are where they belong, no more and no
-// less.
-func (o Options) complete(f family, e entry, lines []line) bool {
-	if !f.concerns(e.intent) {
-		return false
-	}
-	var want, got []string
-	for _, r := range f.rules(e.intent) {
-		want = append(want, r.table+" "+r.where(o.prefix()))
-	}
-	for _, l := range lines {
-		got = append(got, l.table+" "+l.chain)
-	}
-	slices.Sort(want)
-	slices.Sort(got)
-	return slices.Equal(want, got)
 }
