@@ -91,12 +91,13 @@ func assemble(ctx context.Context, cfg *config.Config, id string, store cnm.Stor
 		_, active := cfg.ActiveSandboxes[rec.ID]
 		return cfg.ActiveSandboxes == nil || active
 	}
-	if err := host.Firewall().Clean(ctx); err != nil && !errors.Is(err, cnm.Unsupported) {
-		c.log.Error("restore: what another back end of the packet filter left could not be removed", "error", err)
-	}
 	// What could not be repaired can be tried again; the records stand.
 	if err := c.repair(ctx, keep); err != nil {
 		c.log.Error("restore: some of what the records say could not be realised; try Repair", "error", err)
+	}
+	// What another back end had stays in force until this one stands.
+	if err := host.Firewall().Clean(ctx); err != nil && !errors.Is(err, cnm.Unsupported) {
+		c.log.Error("restore: what another back end of the packet filter left could not be removed", "error", err)
 	}
 	c.startServing()
 	c.watchFilter()

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/docker/libnetwork"
+	"github.com/docker/libnetwork/config"
 	"github.com/docker/libnetwork/kernel/kerneltest"
 )
 
@@ -44,6 +45,53 @@ func TestNoWayOutByTheOtherFamily(t *testing.T) {
 		}
 	}
 	empty(t, c)
+}
+
+// A host on which nothing is forwarded that nobody accepts, as where a Docker Engine runs,
+// forwards for containers all the same with iptables, whose rules of ours come first.
+func TestForwardPolicyOfTheHost(t *testing.T) {
+	for _, backend := range []string{config.FirewallIPTablesNFT, config.FirewallIPTablesLegacy} {
+		l := newLan(t)
+		for _, program := range []string{backend, strings.Replace(backend, "ip", "ip6", 1)} {
+			run(t, l.Host, program, "--policy", "FORWARD", "DROP")
+		}
+		c := l.open(t, config.OptionFirewallBackend(backend))
+		n := must[libnetwork.Network](t)(c.NewNetwork("bridge", "web", "", libnetwork.NetworkOptionEnableIPv6(true)))
+		sb, _ := published(t, c, n, "web", tcp(80, 8080))
+		kerneltest.Serve(t, l.Remote, "remote", portOutside)
+		wantAnswer(t, l.Remote, "tcp", kerneltest.HostIPv4+":8080", "web "+kerneltest.RemoteIPv4)
+		wantAnswer(t, l.Remote, "tcp", "["+kerneltest.HostIPv6+"]:8080", "web "+kerneltest.RemoteIPv6)
+		wantAnswer(t, sb.Key(), "tcp", kerneltest.RemoteIPv4+":9090", "remote "+kerneltest.HostIPv4)
+		wantAnswer(t, sb.Key(), "tcp", "["+kerneltest.RemoteIPv6+"]:9090", "remote "+kerneltest.HostIPv6)
+		empty(t, c)
+	}
+}
+
+// A controller that starts with another back end leaves nothing of the former one.
+func TestBackEndSwitched(t *testing.T) {
+	l := newLan(t)
+	for i, backend := range []string{
+		config.FirewallNFTables, config.FirewallIPTablesNFT, config.FirewallIPTablesLegacy, config.FirewallNFTables,
+	} {
+		c := l.open(t, config.OptionFirewallBackend(backend))
+		if i == 0 {
+			n := must[libnetwork.Network](t)(c.NewNetwork("bridge", "web", "", libnetwork.NetworkOptionEnableIPv6(true)))
+			published(t, c, n, "web", tcp(80, 8080))
+		}
+		wantAnswer(t, l.Remote, "tcp", kerneltest.HostIPv4+":8080", "web "+kerneltest.RemoteIPv4)
+		for other, list := range map[string][]string{
+			config.FirewallNFTables: {"nft", "list", "tables"}, config.FirewallIPTablesNFT: {"iptables-nft-save"},
+			config.FirewallIPTablesLegacy: {"iptables-legacy-save"},
+		} {
+			if ours := strings.Contains(run(t, l.Host, list[0], list[1:]...), c.ID()[:12]); ours != (other == backend) {
+				t.Errorf("with %s: %s has something of ours: %t", backend, other, ours)
+			}
+		}
+		if i == 3 {
+			empty(t, c)
+		}
+		c.Stop()
+	}
 }
 
 // A bridge that somebody else made stays when its network goes. What lets packets with a

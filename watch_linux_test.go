@@ -132,7 +132,7 @@ func flushByOthers(t *testing.T, backend string) {
 	in.say(t, "before")
 	out.say(t, "before")
 
-	names := strings.NewReplacer("TABLE", "inet libnetwork-"+c.ID()[:12], "PREFIX", "LN-"+c.ID()[:8]+"-")
+	names := strings.NewReplacer("TABLE", "inet libnetwork-"+c.ID()[:12], "PREFIX", "LN-"+c.ID()[:12]+".")
 	rules := func() string { return withoutCounters(run(t, l.Host, "nft", "list", "ruleset")) }
 	if backend != config.FirewallNFTables {
 		rules = func() string { return byChain(withoutCounters(run(t, l.Host, backend+"-save"))) }

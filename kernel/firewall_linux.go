@@ -71,6 +71,9 @@ func (f *firewall) use(ctx context.Context) (filter, error) {
 	if f.zone, err = f.openZone(ctx, opened); err != nil {
 		return nil, errors.Join(err, opened.Close())
 	}
+	if own, ok := opened.(*iptables.Filter); ok {
+		want = map[string]string{iptables.VariantNFT: IPTablesNFT, iptables.VariantLegacy: IPTablesLegacy}[own.Variant()]
+	}
 	f.backend, f.filter = want, opened
 	f.warn(ctx, opened)
 	return opened, nil
@@ -171,33 +174,34 @@ func (f *firewall) Clean(ctx context.Context) error {
 		return cnm.Wrap("clean firewall", err)
 	}
 	var errs []error
-	for _, backend := range []string{NFTables, IPTables} {
-		if backend == used {
-			continue
+	for _, backend := range []string{NFTables, IPTablesNFT, IPTablesLegacy} {
+		if backend != used {
+			errs = append(errs, f.cleanOf(ctx, backend))
 		}
-		if backend == IPTables && !f.mayHaveIPTables() {
-			continue
-		}
-		other, err := f.open(backend)
-		if errors.Is(err, cnm.Unsupported) {
-			continue
-		}
-		if err == nil {
-			err = errors.Join(other.Delete(ctx), other.Close())
-		}
-		errs = append(errs, err)
 	}
 	return cnm.Wrap("clean firewall", errors.Join(errs...))
 }
 
-// mayHaveIPTables reports whether iptables left anything that could be ours, so that no
-// process is started for nothing.
-func (f *firewall) mayHaveIPTables() bool {
-	var may bool
-	err := f.inside(func() error {
-		return nil
-	})
-	return err == nil && may
+// cleanOf removes what is ours from a back end. No process is started if there is nothing.
+func (f *firewall) cleanOf(ctx context.Context, backend string) error {
+	if backend != NFTables {
+		var present bool
+		err := f.inside(func() (err error) {
+			present, err = iptables.Present(f.iptables(backend))
+			return err
+		})
+		if err != nil || !present {
+			return err
+		}
+	}
+	other, err := f.open(backend)
+	if backend == NFTables && errors.Is(err, cnm.Unsupported) {
+		return nil // a kernel without it holds nothing
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(other.Delete(ctx), other.Close())
 }
 
 // Watch implements Firewall.

@@ -39,6 +39,8 @@ type Filter struct {
 	// was right.
 	seal seal
 	seen int
+	// own counts the changes made by us.
+	own int
 }
 
 // Open looks for the programs; it changes nothing. Without any it is Unsupported, and
@@ -173,6 +175,9 @@ func (f *Filter) wants(changes netstate.Changes) ([]want, error) {
 			return nil, cnm.E(c.String(), cnm.Invalid, err)
 		}
 		if c.Verb == netstate.Add && !f.serves(intent) {
+			if closes(intent) && errors.Is(f.missing[intent.Is6()], errNoIPv6) {
+				continue // nothing comes in or goes out
+			}
 			return nil, cnm.E(c.String(), cnm.Unsupported, f.missing[intent.Is6()])
 		}
 		if i, again := index[w.entry]; again {
@@ -183,6 +188,11 @@ func (f *Filter) wants(changes netstate.Changes) ([]want, error) {
 		out = append(out, w)
 	}
 	return out, nil
+}
+
+// closes reports whether the intent only keeps packets away.
+func closes(i netstate.Intent) bool {
+	return i.Kind == netstate.Confine || i.Kind == netstate.Inbound && i.Policy == netstate.Nothing
 }
 
 // serves reports whether any family that can be used has rules of the intent.
@@ -309,6 +319,7 @@ func (f *Filter) restore(ctx context.Context, p programs, text string) error {
 	_, err := f.run(ctx, text, p.restore, "--noflush", "--wait="+lockSeconds)
 	f.seal.use(p.family)
 	f.seal.ours()
+	f.own++
 	return err
 }
 

@@ -28,6 +28,7 @@ const (
 	chainKeep     = "KEEP"      // filter: what may not leave its bridge, or not come back to it
 	chainConfined = "CONFINED"  // filter: the way out of a bridge that nothing leaves
 	chainInbound  = "IN"        // filter: bridges to the chain of their policy
+	chainOutbound = "OUTBOUND"  // filter: bridges that something leaves
 	chainAllow    = "ALLOW"     // filter: pairs of links
 	chainOpen     = "OPEN"      // filter: containers' ports
 	chainPre      = "PRE"       // nat: what comes from outside
@@ -161,7 +162,7 @@ func (f family) chains(table string) []string {
 	case tableRaw:
 		return []string{chainRaw}
 	case tableFilter:
-		chains := []string{chainForward, chainKeep, chainConfined, chainInbound, chainAllow, chainOpen}
+		chains := []string{chainForward, chainKeep, chainConfined, chainInbound, chainOutbound, chainAllow, chainOpen}
 		for _, p := range policies() {
 			chains = append(chains, policyChain(p))
 		}
@@ -202,8 +203,11 @@ func (o Options) translating(f family) []rule {
 	const table, local = tableNAT, "-m addrtype --dst-type LOCAL"
 	var rules []rule
 	// Nothing from outside may get to the host's loopback. Linux routes no packet with
-	// the source ::1 to another link, whatever is set.
-	if !f.six {
+	// the source ::1 to another link, whatever is set, and forwards none with one that is
+	// valid on its link only (RFC 4291 section 2.5.6): the userland proxy serves them.
+	if f.six {
+		rules = append(rules, does(table, chainPre, "-s fe80::/10", "RETURN"))
+	} else {
 		rules = append(rules, does(table, chainPre, "-d "+f.loopback, "RETURN"))
 	}
 	if f.six || o.LoopbackProxied {
@@ -230,7 +234,7 @@ func (o Options) layout(f family) string {
 	_, _ = fmt.Fprintln(hash, o.static(f))
 	// How intents are rendered counts too: a rule is deleted by what it is made of.
 	for _, i := range []netstate.Intent{
-		{Kind: netstate.Inbound}, {Kind: netstate.Confine}, {Kind: netstate.Allow}, {Kind: netstate.Separate},
+		{Kind: netstate.Inbound}, {Kind: netstate.Inbound, Policy: netstate.Nothing}, {Kind: netstate.Confine}, {Kind: netstate.Allow}, {Kind: netstate.Separate},
 		{Kind: netstate.Loopback}, {Kind: netstate.Hairpin}, {Kind: netstate.Masquerade},
 		{Kind: netstate.Masquerade, Source: netip.IPv4Unspecified()},
 		{Kind: netstate.Publish}, {Kind: netstate.Publish, Host: netip.IPv4Unspecified()}, {Kind: netstate.Publish, PortEnd: 1},

@@ -23,6 +23,9 @@ type programs struct {
 	save, restore string // paths
 }
 
+// errNoIPv6 says that there are no packets of the family.
+var errNoIPv6 = errors.New("this kernel has no IPv6, or it is switched off")
+
 // find looks for the programs of a family. Without them it returns what is missing.
 func find(f family, variant string) (programs, error) {
 	name := f.String()
@@ -38,7 +41,7 @@ func find(f family, variant string) (programs, error) {
 		return p, err
 	}
 	if f.six && !hasIPv6() {
-		return p, errors.New("this kernel has no IPv6, or it is switched off")
+		return p, errNoIPv6
 	}
 	return p, nil
 }

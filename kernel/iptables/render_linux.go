@@ -30,7 +30,11 @@ func (f family) concerns(i netstate.Intent) bool {
 func (f family) rules(i netstate.Intent) []rule {
 	switch i.Kind {
 	case netstate.Inbound:
-		return []rule{to(tableFilter, chainInbound, "-o "+i.Link, policyChain(i.Policy)).forGood()}
+		rules := []rule{to(tableFilter, chainInbound, "-o "+i.Link, policyChain(i.Policy)).forGood()}
+		if i.Policy != netstate.Nothing {
+			rules = append(rules, does(tableFilter, chainOutbound, "-i "+i.Link, "ACCEPT"))
+		}
+		return rules
 	case netstate.Confine:
 		return []rule{to(tableFilter, chainKeep, "-i "+i.Link, chainConfined)}
 	case netstate.Allow:

@@ -3,6 +3,7 @@ package iptables
 import (
 	"context"
 	"errors"
+	"maps"
 	"time"
 	"unsafe"
 
@@ -16,7 +17,7 @@ const lookEvery = 250 * time.Millisecond
 
 // watchSizes is Watch for the older interface.
 func (f *Filter) watchSizes(ctx context.Context, notify, done func()) error {
-	seen, err := f.changes()
+	seen, own, err := f.changes()
 	if err != nil {
 		return cnm.Wrap("iptables: watch", err)
 	}
@@ -30,21 +31,44 @@ func (f *Filter) watchSizes(ctx context.Context, notify, done func()) error {
 				return
 			case <-ticker.C:
 			}
-			if now, err := f.changes(); err == nil && now != seen {
-				seen = now
+			nowSeen, nowOwn, err := f.changes()
+			if err != nil {
+				continue
+			}
+			// What others did beside a change of ours passes for ours, by the size.
+			if nowSeen != seen || nowOwn != own && !f.verify(ctx) {
 				notify()
 			}
+			seen, own = nowSeen, nowOwn
 		}
 	}()
 	return nil
 }
 
-// changes looks for changes by others, and returns how many were seen up to now.
-func (f *Filter) changes() (int, error) {
+// changes looks for changes by others, and returns how many were seen up to now, and how
+// many were made by us.
+func (f *Filter) changes() (seen, own int, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	err := f.inspect()
-	return f.seen, err
+	err = f.inspect()
+	return f.seen, f.own, err
+}
+
+// verify reports whether the kernel holds what it was left with, as far as can be told.
+func (f *Filter) verify(ctx context.Context) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i, p := range f.families {
+		if f.states[i] == nil {
+			continue
+		}
+		s, err := f.load(ctx, p)
+		if err == nil && (!s.whole || !maps.Equal(s.present, f.states[i].present)) {
+			clear(f.states)
+			return false
+		}
+	}
+	return true
 }
 
 // sizeSeal tells changes of the older interface's tables by their sizes. One that leaves

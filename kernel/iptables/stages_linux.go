@@ -31,12 +31,14 @@ func policyChain(policy netstate.Policy) string {
 }
 
 // filtering returns the stages of what is forwarded: first what is kept on its bridge,
-// answers too, and then what is let in. What neither comes from nor goes to a bridge of
-// ours falls through.
+// answers too, then what is let in, and then what leaves. What neither comes from nor goes
+// to a bridge of ours falls through. What leaves is accepted, since the host's policy may
+// be to drop: that is about what is not ours.
 func (o Options) filtering(f family) []rule {
 	rules := []rule{
 		to(tableFilter, chainForward, "", chainKeep),
 		to(tableFilter, chainForward, "", chainInbound),
+		to(tableFilter, chainForward, "", chainOutbound),
 		does(tableFilter, chainConfined, "", "DROP"),
 	}
 	for _, p := range policies() {
@@ -64,6 +66,7 @@ func (o Options) policy(f family, p netstate.Policy) []rule {
 		rules = append(rules, to(tableFilter, chain, "", chainOpen))
 	case netstate.Everything:
 		accept("")
+		return rules
 	}
 	return append(rules, to(tableFilter, chain, "", chainAllow), does(tableFilter, chain, "", "DROP"))
 }

@@ -132,7 +132,7 @@ func readableSave(text string) string {
 		var b strings.Builder
 		for line := range strings.Lines(part) {
 			switch {
-			case strings.HasPrefix(line, ":") && strings.Contains(line, "LN-"+instance+"-"):
+			case strings.HasPrefix(line, ":") && strings.Contains(line, "LN-"+instance+"."):
 				line, _, _ = strings.Cut(line, " [")
 				b.WriteString(line + "\n")
 			case strings.HasPrefix(line, "*"), strings.HasPrefix(line, "-A "):

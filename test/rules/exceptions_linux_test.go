@@ -24,9 +24,9 @@ func sourceAddress() scenario {
 				"With IPv6 it is the same, by `hairpin6` and `source6`.",
 			},
 			iptables: []string{
-				"`LN-example-KEEP` and `LN-example-IN` have nothing about the link it leaves by, eth0. It passes, if the host's own rules let it.",
-				"`LN-example-POST`: eth0 is not the container's own bridge, so it does not go to `LN-example-HOME`. In `LN-example-SRC` the source becomes 192.0.2.9.",
-				"The answers get their destination back before they are routed, and `LN-example-IN-PUB` accepts them.",
+				"`LN-example.KEEP` and `LN-example.IN` have nothing about the link it leaves by, eth0. `LN-example.OUTBOUND` accepts what comes by br-web.",
+				"`LN-example.POST`: eth0 is not the container's own bridge, so it does not go to `LN-example.HOME`. In `LN-example.SRC` the source becomes 192.0.2.9.",
+				"The answers get their destination back before they are routed, and `LN-example.IN-PUB` accepts them.",
 			},
 		}},
 	}
@@ -46,9 +46,9 @@ func trustedInterface() scenario {
 				"`inbound-published`: it is no answer and was not translated, but `allow` has the pair eth1 and br-web. It is accepted.",
 			},
 			iptables: []string{
-				"`LN-example-PRE`: 172.18.0.2 is not an address of the host, so nothing is translated.",
-				"`LN-example-IN` sends what leaves by br-web to `LN-example-IN-PUB`.",
-				"`LN-example-IN-PUB`: it is no answer and was not translated, but `LN-example-ALLOW` has a rule for what comes by eth1 and leaves by br-web. It is accepted.",
+				"`LN-example.PRE`: 172.18.0.2 is not an address of the host, so nothing is translated.",
+				"`LN-example.IN` sends what leaves by br-web to `LN-example.IN-PUB`.",
+				"`LN-example.IN-PUB`: it is no answer and was not translated, but `LN-example.ALLOW` has a rule for what comes by eth1 and leaves by br-web. It is accepted.",
 			},
 		}, {
 			packet: "The same packet, by eth0",
@@ -58,8 +58,8 @@ func trustedInterface() scenario {
 				"It is dropped.",
 			},
 			iptables: []string{
-				"`LN-example-IN` sends what leaves by br-web to `LN-example-IN-PUB`.",
-				"`LN-example-IN-PUB`: it is no answer and was not translated, and `LN-example-ALLOW` has no rule for what comes by eth0.",
+				"`LN-example.IN` sends what leaves by br-web to `LN-example.IN-PUB`.",
+				"`LN-example.IN-PUB`: it is no answer and was not translated, and `LN-example.ALLOW` has no rule for what comes by eth0.",
 				"It is dropped.",
 			},
 		}},
@@ -83,10 +83,10 @@ func acceptMark() scenario {
 				"What the container answers is not to br-web, and passes `forward`. What follows of the connection needs the mark no more: for `inbound-published` it belongs to what was let through before.",
 			},
 			iptables: []string{
-				"`LN-example-PRE`: 172.18.0.2 is not an address of the host, so nothing is translated.",
-				"`LN-example-IN` sends what leaves by br-web to `LN-example-IN-PUB`.",
-				"`LN-example-IN-PUB`: 0x12, masked with 0xf0, is 0x10. It is accepted.",
-				"What the container answers is not to br-web, and passes `LN-example-FWD`. What follows of the connection needs the mark no more: for `LN-example-IN-PUB` it belongs to what was let through before.",
+				"`LN-example.PRE`: 172.18.0.2 is not an address of the host, so nothing is translated.",
+				"`LN-example.IN` sends what leaves by br-web to `LN-example.IN-PUB`.",
+				"`LN-example.IN-PUB`: 0x12, masked with 0xf0, is 0x10. It is accepted.",
+				"What the container answers is not to br-web, and `LN-example.OUTBOUND` accepts it. What follows of the connection needs the mark no more: for `LN-example.IN-PUB` it belongs to what was let through before.",
 			},
 		}},
 	}
@@ -108,9 +108,9 @@ func loopbackProxied() scenario {
 				"`postrouting`: the source is the bridge's address, and subnet and bridge are in `hairpin4`. Since nothing was translated, it keeps that source.",
 			},
 			iptables: []string{
-				"`OUTPUT` of the table nat leads to `LN-example-OUT`, which returns: 127.0.0.1 is a loopback address. Nothing is translated, and it comes to the proxy's socket.",
-				"The proxy connects to 172.18.0.2, port 80, by the bridge. `LN-example-OUT`: 172.18.0.2 is not an address of the host, so nothing is translated.",
-				"`LN-example-POST`: the source is the bridge's address, and so it goes to `LN-example-HOME`. Since nothing was translated, it keeps that source.",
+				"`OUTPUT` of the table nat leads to `LN-example.OUT`, which returns: 127.0.0.1 is a loopback address. Nothing is translated, and it comes to the proxy's socket.",
+				"The proxy connects to 172.18.0.2, port 80, by the bridge. `LN-example.OUT`: 172.18.0.2 is not an address of the host, so nothing is translated.",
+				"`LN-example.POST`: the source is the bridge's address, and so it goes to `LN-example.HOME`. Since nothing was translated, it keeps that source.",
 			},
 		}, {
 			packet: "A packet from the host to its own address 192.0.2.1, TCP port 8080",
@@ -120,9 +120,9 @@ func loopbackProxied() scenario {
 				"What the host sends itself does not come by `forward`. `postrouting` has nothing about the source: the container sees 192.0.2.1.",
 			},
 			iptables: []string{
-				"`LN-example-OUT`: 192.0.2.1 is an address of the host, so it goes to `LN-example-PUB`.",
-				"`LN-example-PUB-ANY`: the destination becomes 172.18.0.2, port 80. The proxy sees nothing of it.",
-				"What the host sends itself does not come by `FORWARD`. `LN-example-POST` has nothing about the source: the container sees 192.0.2.1.",
+				"`LN-example.OUT`: 192.0.2.1 is an address of the host, so it goes to `LN-example.PUB`.",
+				"`LN-example.PUB-ANY`: the destination becomes 172.18.0.2, port 80. The proxy sees nothing of it.",
+				"What the host sends itself does not come by `FORWARD`. `LN-example.POST` has nothing about the source: the container sees 192.0.2.1.",
 			},
 		}},
 	}
@@ -142,9 +142,9 @@ func twoNetworks() scenario {
 				"`inbound-published`: it is no answer and was not translated, and `allow` has either bridge only together with itself. It is dropped.",
 			},
 			iptables: []string{
-				"`LN-example-PRE`: 172.19.0.2 is not an address of the host, so nothing is translated.",
-				"`LN-example-KEEP` has nothing about br-web. `LN-example-IN` sends what leaves by br-db to `LN-example-IN-PUB`.",
-				"`LN-example-IN-PUB`: it is no answer and was not translated, and `LN-example-ALLOW` has either bridge only together with itself. It is dropped.",
+				"`LN-example.PRE`: 172.19.0.2 is not an address of the host, so nothing is translated.",
+				"`LN-example.KEEP` has nothing about br-web. `LN-example.IN` sends what leaves by br-db to `LN-example.IN-PUB`.",
+				"`LN-example.IN-PUB`: it is no answer and was not translated, and `LN-example.ALLOW` has either bridge only together with itself. It is dropped.",
 			},
 		}, {
 			packet: "A packet from 172.18.0.2, of web, to the host's address 192.0.2.1, TCP port 5432",
@@ -155,10 +155,10 @@ func twoNetworks() scenario {
 				"The answer gets its destination back, and `forward` finds br-web in `inbound4`. For `inbound-published` it is an answer.",
 			},
 			iptables: []string{
-				"`LN-example-PRE`: 192.0.2.1 is an address of the host, so it goes to `LN-example-PUB`, and in `LN-example-PUB-ANY` the destination becomes 172.19.0.2, port 5432.",
-				"`LN-example-IN` sends what leaves by br-db to `LN-example-IN-PUB`, and there it is accepted: it was translated.",
-				"`LN-example-POST`: the source is in the subnet of web, but the way out is br-db, so it does not go to `LN-example-HOME`. In `LN-example-SRC` the source becomes the address of br-db, 172.19.0.1.",
-				"The answer gets its destination back, and `LN-example-IN` finds that it leaves by br-web. For `LN-example-IN-PUB` it is an answer.",
+				"`LN-example.PRE`: 192.0.2.1 is an address of the host, so it goes to `LN-example.PUB`, and in `LN-example.PUB-ANY` the destination becomes 172.19.0.2, port 5432.",
+				"`LN-example.IN` sends what leaves by br-db to `LN-example.IN-PUB`, and there it is accepted: it was translated.",
+				"`LN-example.POST`: the source is in the subnet of web, but the way out is br-db, so it does not go to `LN-example.HOME`. In `LN-example.SRC` the source becomes the address of br-db, 172.19.0.1.",
+				"The answer gets its destination back, and `LN-example.IN` finds that it leaves by br-web. For `LN-example.IN-PUB` it is an answer.",
 			},
 		}},
 	}

@@ -20,10 +20,10 @@ func natUnprotected() scenario {
 				"`postrouting` has nothing about its source: the container sees the client's own address. The answer is not translated either: its connection was not, and only new ones come by here.",
 			},
 			iptables: []string{
-				"`LN-example-PRE`: 172.18.0.2 is not an address of the host, so nothing is translated.",
-				"`LN-example-IN` sends what leaves by br-web to `LN-example-IN-ALL`.",
-				"`LN-example-IN-ALL` accepts whatever comes. What stands behind that rule is the same in all chains of this kind, and is not reached here.",
-				"`LN-example-POST` has nothing about its source: the container sees the client's own address. The answer is not translated either: its connection was not, and only new ones come by here.",
+				"`LN-example.PRE`: 172.18.0.2 is not an address of the host, so nothing is translated.",
+				"`LN-example.IN` sends what leaves by br-web to `LN-example.IN-ALL`.",
+				"`LN-example.IN-ALL` accepts whatever comes. What stands behind that rule is the same in all chains of this kind, and is not reached here.",
+				"`LN-example.POST` has nothing about its source: the container sees the client's own address. The answer is not translated either: its connection was not, and only new ones come by here.",
 			},
 		}},
 	}
@@ -45,10 +45,10 @@ func routed() scenario {
 				"With IPv6 it is the same, by `inbound6`, `open6` and `openrange6`.",
 			},
 			iptables: []string{
-				"`LN-example-PRE`: 172.18.0.2 is not an address of the host. Nothing is published there in any case.",
-				"`LN-example-IN` sends what leaves by br-web to `LN-example-IN-OPEN`.",
-				"`LN-example-IN-OPEN` accepts pings, and asks `LN-example-OPEN`, which accepts it: it is for TCP port 80 of this address.",
-				"`LN-example-POST` has nothing about it, or about what the container sends: no address is translated.",
+				"`LN-example.PRE`: 172.18.0.2 is not an address of the host. Nothing is published there in any case.",
+				"`LN-example.IN` sends what leaves by br-web to `LN-example.IN-OPEN`.",
+				"`LN-example.IN-OPEN` accepts pings, and asks `LN-example.OPEN`, which accepts it: it is for TCP port 80 of this address.",
+				"`LN-example.POST` has nothing about it, or about what the container sends: no address is translated.",
 			},
 		}, {
 			packet: "A packet from 198.51.100.7 to 172.18.0.2, TCP port 81",
@@ -58,9 +58,9 @@ func routed() scenario {
 				"In `allow` is only what stays on the bridge. It is dropped.",
 			},
 			iptables: []string{
-				"`LN-example-IN` sends what leaves by br-web to `LN-example-IN-OPEN`.",
-				"`LN-example-IN-OPEN`: it is no answer and no ping, and `LN-example-OPEN` does not have the port.",
-				"`LN-example-ALLOW` accepts only what stays on the bridge. It is dropped.",
+				"`LN-example.IN` sends what leaves by br-web to `LN-example.IN-OPEN`.",
+				"`LN-example.IN-OPEN`: it is no answer and no ping, and `LN-example.OPEN` does not have the port.",
+				"`LN-example.ALLOW` accepts only what stays on the bridge. It is dropped.",
 			},
 		}},
 	}
@@ -76,9 +76,9 @@ func locked() []way {
 			"`confined` drops it: in `allow` is only what stays on the bridge. With IPv6 it is the same, by `confine6`.",
 		},
 		iptables: []string{
-			"The container has no default route. If it sends the packet to the host all the same, this gets to `FORWARD`, and by `LN-example-FWD` to `LN-example-KEEP`.",
-			"`LN-example-KEEP` sends what comes from br-web to `LN-example-CONFINED`.",
-			"`LN-example-CONFINED` returns only what stays on the bridge, and drops it.",
+			"The container has no default route. If it sends the packet to the host all the same, this gets to `FORWARD`, and by `LN-example.FWD` to `LN-example.KEEP`.",
+			"`LN-example.KEEP` sends what comes from br-web to `LN-example.CONFINED`.",
+			"`LN-example.CONFINED` returns only what stays on the bridge, and drops it.",
 		},
 	}, {
 		packet: "A packet from 198.51.100.7, or from another container network, to 172.18.0.2",
@@ -88,8 +88,8 @@ func locked() []way {
 			"It is dropped. Answers are too: there is nothing that they could answer.",
 		},
 		iptables: []string{
-			"`LN-example-IN` sends what leaves by br-web to `LN-example-IN-NONE`.",
-			"`LN-example-IN-NONE` asks `LN-example-ALLOW`, which accepts only what stays on the bridge.",
+			"`LN-example.IN` sends what leaves by br-web to `LN-example.IN-NONE`.",
+			"`LN-example.IN-NONE` asks `LN-example.ALLOW`, which accepts only what stays on the bridge.",
 			"It is dropped. Answers are too: there is nothing that they could answer.",
 		},
 	}, {
@@ -101,8 +101,8 @@ func locked() []way {
 		},
 		iptables: []string{
 			"The bridge passes it on, and the host's rules do not see it, unless br_netfilter is set to show it to them. Then it comes to `FORWARD`, in by br-web and out by br-web.",
-			"`LN-example-KEEP` sends it to `LN-example-CONFINED`, which returns it.",
-			"`LN-example-IN` sends it to `LN-example-IN-NONE`, and `LN-example-ALLOW` accepts it.",
+			"`LN-example.KEEP` sends it to `LN-example.CONFINED`, which returns it.",
+			"`LN-example.IN` sends it to `LN-example.IN-NONE`, and `LN-example.ALLOW` accepts it.",
 		},
 	}}
 }
@@ -141,9 +141,9 @@ func interContainerOff() scenario {
 				"The pair br-web and br-web is in there: it is dropped, before anybody asks whether it was translated.",
 			},
 			iptables: []string{
-				"`LN-example-PRE`: 192.0.2.1 is an address of the host, so it goes to `LN-example-PUB`, and in `LN-example-PUB-ANY` the destination becomes 172.18.0.2, port 80.",
-				"The host would send it back by the bridge that it came from. `LN-example-FWD` goes to `LN-example-KEEP` first.",
-				"`LN-example-KEEP` drops what comes by br-web and leaves by br-web, before `LN-example-IN` asks whether it was translated.",
+				"`LN-example.PRE`: 192.0.2.1 is an address of the host, so it goes to `LN-example.PUB`, and in `LN-example.PUB-ANY` the destination becomes 172.18.0.2, port 80.",
+				"The host would send it back by the bridge that it came from. `LN-example.FWD` goes to `LN-example.KEEP` first.",
+				"`LN-example.KEEP` drops what comes by br-web and leaves by br-web, before `LN-example.IN` asks whether it was translated.",
 			},
 		}, {
 			packet: "A packet from 198.51.100.7 to 192.0.2.1, TCP port 8080",
@@ -153,9 +153,9 @@ func interContainerOff() scenario {
 				"`inbound-published` accepts it: it was translated.",
 			},
 			iptables: []string{
-				"`LN-example-PUB-ANY`: the destination becomes 172.18.0.2, port 80.",
-				"`LN-example-KEEP`: it comes by eth0, and nothing is said about that. `LN-example-IN` sends it to `LN-example-IN-PUB`.",
-				"`LN-example-IN-PUB` accepts it: it was translated.",
+				"`LN-example.PUB-ANY`: the destination becomes 172.18.0.2, port 80.",
+				"`LN-example.KEEP`: it comes by eth0, and nothing is said about that. `LN-example.IN` sends it to `LN-example.IN-PUB`.",
+				"`LN-example.IN-PUB` accepts it: it was translated.",
 			},
 		}},
 	}

@@ -19,11 +19,11 @@ func natPort() scenario {
 				"The answers get their destination back before they are routed. `forward` sends them by `inbound4` to `inbound-published`, which accepts them as answers.",
 			},
 			iptables: []string{
-				"`LN-example-RAW` drops what comes from a bridge and is for 127.0.0.0/8. This is not.",
-				"`LN-example-PRE`: 203.0.113.5 is not an address of the host, so nothing is translated.",
-				"`FORWARD` leads to `LN-example-FWD`. Neither `LN-example-KEEP` nor `LN-example-IN` has a rule about the link it leaves by, eth0. It passes, if the host's own rules let it.",
-				"`LN-example-POST`: eth0 is not the container's own bridge, so it does not go to `LN-example-HOME`. `LN-example-SRC` has the subnet, and the source becomes the address of eth0, 192.0.2.1.",
-				"The answers get their destination back before they are routed. `LN-example-IN` sends them to `LN-example-IN-PUB`, which accepts them as answers.",
+				"`LN-example.RAW` drops what comes from a bridge and is for 127.0.0.0/8. This is not.",
+				"`LN-example.PRE`: 203.0.113.5 is not an address of the host, so nothing is translated.",
+				"`FORWARD` leads to `LN-example.FWD`. Neither `LN-example.KEEP` nor `LN-example.IN` has a rule about the link it leaves by, eth0. `LN-example.OUTBOUND` accepts what comes by br-web.",
+				"`LN-example.POST`: eth0 is not the container's own bridge, so it does not go to `LN-example.HOME`. `LN-example.SRC` has the subnet, and the source becomes the address of eth0, 192.0.2.1.",
+				"The answers get their destination back before they are routed. `LN-example.IN` sends them to `LN-example.IN-PUB`, which accepts them as answers.",
 			},
 		}, {
 			packet: "A packet from the neighbour 172.18.0.3 to 192.0.2.1, port 8080",
@@ -33,9 +33,9 @@ func natPort() scenario {
 				"`postrouting`: subnet and bridge are in `hairpin4`, and it was translated. The source becomes the bridge's address, 172.18.0.1. With the neighbour's own, the container would answer past the host, and the neighbour would not know the answer.",
 			},
 			iptables: []string{
-				"`LN-example-PRE` and `LN-example-PUB` do the same as with a packet from outside: in `LN-example-PUB-ANY` the destination becomes 172.18.0.2, port 80.",
-				"The host would send it back by the bridge that it came from. `LN-example-IN` sends it to `LN-example-IN-PUB`, which accepts it: it was translated.",
-				"`LN-example-POST` sends it to `LN-example-HOME` for good. As it was translated, the source becomes the bridge's address, 172.18.0.1. With the neighbour's own, the container would answer past the host, and the neighbour would not know the answer.",
+				"`LN-example.PRE` and `LN-example.PUB` do the same as with a packet from outside: in `LN-example.PUB-ANY` the destination becomes 172.18.0.2, port 80.",
+				"The host would send it back by the bridge that it came from. `LN-example.IN` sends it to `LN-example.IN-PUB`, which accepts it: it was translated.",
+				"`LN-example.POST` sends it to `LN-example.HOME` for good. As it was translated, the source becomes the bridge's address, 172.18.0.1. With the neighbour's own, the container would answer past the host, and the neighbour would not know the answer.",
 			},
 		}},
 	}
@@ -55,12 +55,12 @@ func fromOutside() way {
 			"With IPv6 it is the same, by `anyport6` and `inbound6`.",
 		},
 		iptables: []string{
-			"`PREROUTING` of the table nat leads to `LN-example-PRE`: 192.0.2.1 is an address of the host, so it goes to `LN-example-PUB`.",
-			"`LN-example-PUB` looks into `LN-example-PUB-ONE`, which is empty, and then into `LN-example-PUB-ANY`: the destination becomes 172.18.0.2, port 80.",
-			"The host routes it to br-web. `FORWARD` leads to `LN-example-FWD`, where `LN-example-KEEP` has nothing about it, and `LN-example-IN` sends what leaves by br-web to `LN-example-IN-PUB`.",
-			"`LN-example-IN-PUB` accepts it: the destination of its connection was translated.",
-			"`POSTROUTING` leads to `LN-example-POST` and on to `LN-example-SRC`, which have nothing about its source: the container sees the client's own address.",
-			"The answer goes through `LN-example-FWD`, where nothing is said about packets to eth0. The kernel puts 192.0.2.1, port 8080, back as its source.",
+			"`PREROUTING` of the table nat leads to `LN-example.PRE`: 192.0.2.1 is an address of the host, so it goes to `LN-example.PUB`.",
+			"`LN-example.PUB` looks into `LN-example.PUB-ONE`, which is empty, and then into `LN-example.PUB-ANY`: the destination becomes 172.18.0.2, port 80.",
+			"The host routes it to br-web. `FORWARD` leads to `LN-example.FWD`, where `LN-example.KEEP` has nothing about it, and `LN-example.IN` sends what leaves by br-web to `LN-example.IN-PUB`.",
+			"`LN-example.IN-PUB` accepts it: the destination of its connection was translated.",
+			"`POSTROUTING` leads to `LN-example.POST` and on to `LN-example.SRC`, which have nothing about its source: the container sees the client's own address.",
+			"The answer goes through `LN-example.FWD`, where nothing is said about packets to eth0, and `LN-example.OUTBOUND` accepts it. The kernel puts 192.0.2.1, port 8080, back as its source.",
 		},
 	}
 }
@@ -75,9 +75,9 @@ func straight() way {
 			"`inbound-published`: it is no answer, was not translated, and in `allow` is only what stays on the bridge. It is dropped.",
 		},
 		iptables: []string{
-			"`LN-example-PRE`: 172.18.0.2 is not an address of the host, so nothing is translated.",
-			"`LN-example-IN` sends it to `LN-example-IN-PUB`.",
-			"`LN-example-IN-PUB`: it is no answer, was not translated, and `LN-example-ALLOW` accepts only what stays on the bridge. It is dropped.",
+			"`LN-example.PRE`: 172.18.0.2 is not an address of the host, so nothing is translated.",
+			"`LN-example.IN` sends it to `LN-example.IN-PUB`.",
+			"`LN-example.IN-PUB`: it is no answer, was not translated, and `LN-example.ALLOW` accepts only what stays on the bridge. It is dropped.",
 		},
 	}
 }
@@ -96,9 +96,9 @@ func natRange() scenario {
 				"`forward` finds br-web in `inbound4`, which sends it to `inbound-published`, and there it is accepted: it was translated.",
 			},
 			iptables: []string{
-				"`LN-example-PRE`: 192.0.2.1 is an address of the host, so it goes to `LN-example-PUB`, and from there to `LN-example-PUB-ANY`.",
-				"`LN-example-PUB-ANY`: the destination becomes 172.18.0.2. The rule names no port, and so the packet keeps its own, 20005.",
-				"`LN-example-IN` sends it to `LN-example-IN-PUB`, and there it is accepted: it was translated.",
+				"`LN-example.PRE`: 192.0.2.1 is an address of the host, so it goes to `LN-example.PUB`, and from there to `LN-example.PUB-RANGE`.",
+				"`LN-example.PUB-RANGE`: the destination becomes 172.18.0.2. The rule names no port, and so the packet keeps its own, 20005.",
+				"`LN-example.IN` sends it to `LN-example.IN-PUB`, and there it is accepted: it was translated.",
 			},
 		}},
 	}
@@ -118,9 +118,9 @@ func natShiftedRange() scenario {
 				"`forward` finds br-web in `inbound4`, which sends it to `inbound-published`, and there it is accepted: it was translated.",
 			},
 			iptables: []string{
-				"`LN-example-PRE`: 192.0.2.1 is an address of the host, so it goes to `LN-example-PUB`, and from there to `LN-example-PUB-ANY`.",
-				"`LN-example-PUB-ANY` is gone through from the top, and the third rule fits: the destination becomes 172.18.0.2, port 82.",
-				"`LN-example-IN` sends it to `LN-example-IN-PUB`, and there it is accepted: it was translated.",
+				"`LN-example.PRE`: 192.0.2.1 is an address of the host, so it goes to `LN-example.PUB`, and from there to `LN-example.PUB-ANY`.",
+				"`LN-example.PUB-ANY` is gone through from the top, and the third rule fits: the destination becomes 172.18.0.2, port 82.",
+				"`LN-example.IN` sends it to `LN-example.IN-PUB`, and there it is accepted: it was translated.",
 			},
 		}},
 	}
@@ -140,9 +140,9 @@ func loopbackOnly() scenario {
 				"`postrouting`: the source is 127.0.0.1, and br-web is in `loopback`. The source becomes the bridge's address, 172.18.0.1, which the container can answer.",
 			},
 			iptables: []string{
-				"`OUTPUT` of the table nat leads to `LN-example-OUT`: 127.0.0.1 is an address of the host, so it goes to `LN-example-PUB`.",
-				"`LN-example-PUB-ONE` has TCP port 8080 of 127.0.0.1. The destination becomes 172.18.0.2, port 80, and the host sends it out by br-web. What the host sends itself does not come by `FORWARD`.",
-				"`LN-example-POST`: the source is 127.0.0.1, and the way out is br-web. The source becomes the bridge's address, 172.18.0.1, which the container can answer.",
+				"`OUTPUT` of the table nat leads to `LN-example.OUT`: 127.0.0.1 is an address of the host, so it goes to `LN-example.PUB`.",
+				"`LN-example.PUB-ONE` has TCP port 8080 of 127.0.0.1. The destination becomes 172.18.0.2, port 80, and the host sends it out by br-web. What the host sends itself does not come by `FORWARD`.",
+				"`LN-example.POST`: the source is 127.0.0.1, and the way out is br-web. The source becomes the bridge's address, 172.18.0.1, which the container can answer.",
 			},
 		}, {
 			packet: "A packet from 198.51.100.7 to 192.0.2.1, port 8080",
@@ -152,8 +152,8 @@ func loopbackOnly() scenario {
 				"It is for the host itself, where nobody listens on the port at this address. It does not come by `forward`.",
 			},
 			iptables: []string{
-				"`LN-example-PRE`: 192.0.2.1 is an address of the host, so it goes to `LN-example-PUB`.",
-				"`LN-example-PUB-ONE` has the port for 127.0.0.1 alone. Nothing is translated.",
+				"`LN-example.PRE`: 192.0.2.1 is an address of the host, so it goes to `LN-example.PUB`.",
+				"`LN-example.PUB-ONE` has the port for 127.0.0.1 alone. Nothing is translated.",
 				"It is for the host itself, where nobody listens on the port at this address. It does not come by `FORWARD`.",
 			},
 		}, {
@@ -164,8 +164,8 @@ func loopbackOnly() scenario {
 				"As it is, routing drops it: no other link has route_localnet.",
 			},
 			iptables: []string{
-				"From a container: it comes by br-web, and `LN-example-RAW` drops it. Because of route_localnet, the kernel itself would not.",
-				"From elsewhere: `LN-example-RAW` lets it pass, and `LN-example-PRE` returns before it comes to `LN-example-PUB`. Translated, it would be for the container, and no loopback address any more.",
+				"From a container: it comes by br-web, and `LN-example.RAW` drops it. Because of route_localnet, the kernel itself would not.",
+				"From elsewhere: `LN-example.RAW` lets it pass, and `LN-example.PRE` returns before it comes to `LN-example.PUB`. Translated, it would be for the container, and no loopback address any more.",
 				"As it is, routing drops it: no other link has route_localnet.",
 			},
 		}},
@@ -187,9 +187,9 @@ func hostAddress() scenario {
 				"With IPv6 it is the same, by `port6` and `inbound6`.",
 			},
 			iptables: []string{
-				"`LN-example-PRE`: 192.0.2.1 is an address of the host, so it goes to `LN-example-PUB`, and from there to `LN-example-PUB-ONE`.",
-				"`LN-example-PUB-ONE` has TCP port 8080 of 192.0.2.1, and the destination becomes 172.18.0.2, port 80.",
-				"`LN-example-IN` sends it to `LN-example-IN-PUB`, and there it is accepted: it was translated.",
+				"`LN-example.PRE`: 192.0.2.1 is an address of the host, so it goes to `LN-example.PUB`, and from there to `LN-example.PUB-ONE`.",
+				"`LN-example.PUB-ONE` has TCP port 8080 of 192.0.2.1, and the destination becomes 172.18.0.2, port 80.",
+				"`LN-example.IN` sends it to `LN-example.IN-PUB`, and there it is accepted: it was translated.",
 			},
 		}, {
 			packet: "A packet from 198.51.100.7 to another address of the host, 192.0.2.2, port 8080",
@@ -199,8 +199,8 @@ func hostAddress() scenario {
 				"It is for the host itself, and for whoever listens there. It does not come by `forward`.",
 			},
 			iptables: []string{
-				"`LN-example-PRE`: 192.0.2.2 is an address of the host, so it goes to `LN-example-PUB`.",
-				"`LN-example-PUB-ONE` has the port for 192.0.2.1 alone, and `LN-example-PUB-ANY` is empty. Nothing is translated.",
+				"`LN-example.PRE`: 192.0.2.2 is an address of the host, so it goes to `LN-example.PUB`.",
+				"`LN-example.PUB-ONE` has the port for 192.0.2.1 alone, and `LN-example.PUB-ANY` is empty. Nothing is translated.",
 				"It is for the host itself, and for whoever listens there. It does not come by `FORWARD`.",
 			},
 		}},
