@@ -12,7 +12,6 @@ import (
 // Messages of the conntrack subsystem (enum cntl_msg_types in
 // include/uapi/linux/netfilter/nfnetlink_conntrack.h).
 const (
-	messageNew      = unix.NFNL_SUBSYS_CTNETLINK<<8 | 0
 	messageGet      = unix.NFNL_SUBSYS_CTNETLINK<<8 | 1
 	messageDelete   = unix.NFNL_SUBSYS_CTNETLINK<<8 | 2
 	messageGetStats = unix.NFNL_SUBSYS_CTNETLINK<<8 | 5
@@ -21,11 +20,13 @@ const (
 // Attributes (enums ctattr_type, ctattr_tuple, ctattr_ip, ctattr_l4proto,
 // ctattr_stats_global and ctattr_filter in the same header).
 const (
-	attributeOriginal = 1
-	attributeReply    = 2
-	attributeID       = 12
-	attributeZone     = 18
-	attributeFilter   = 25
+	attributeOriginal   = 1
+	attributeReply      = 2
+	attributeStatus     = 3
+	attributeID         = 12
+	attributeZone       = 18
+	attributeFilter     = 25
+	attributeStatusMask = 26
 
 	tupleIP       = 1
 	tupleProtocol = 2
@@ -45,14 +46,9 @@ const (
 	filterReply    = 2
 )
 
-// Flags of a filter say which parts of its tuples count
-// (net/netfilter/nf_internals.h).
-const (
-	flagSource          = 1 << 0
-	flagDestination     = 1 << 1
-	flagProtocol        = 1 << 3
-	flagDestinationPort = 1 << 5
-)
+// statusTranslated is set in an entry whose destination was changed (IPS_DST_NAT in
+// include/uapi/linux/netfilter/nf_conntrack_common.h).
+const statusTranslated = 1 << 5
 
 // headerSize is the length of what stands before the attributes: struct nlmsghdr and
 // struct nfgenmsg (include/uapi/linux/netfilter/nfnetlink.h).
@@ -61,10 +57,9 @@ const headerSize = unix.SizeofNlMsghdr + familySize
 const familySize = 4
 
 // newMessage returns a request without attributes.
-func newMessage(message, flags uint16, ipv6 bool) []byte {
-	m := make([]byte, headerSize, 128)
-	binary.NativeEndian.PutUint16(m[4:], message)
-	binary.NativeEndian.PutUint16(m[6:], unix.NLM_F_REQUEST|flags)
+func newMessage(kind uint16, ipv6 bool) []byte {
+	m := make([]byte, headerSize, 256)
+	binary.NativeEndian.PutUint16(m[4:], kind)
 	m[unix.SizeofNlMsghdr] = unix.AF_INET
 	if ipv6 {
 		m[unix.SizeofNlMsghdr] = unix.AF_INET6
@@ -73,10 +68,10 @@ func newMessage(message, flags uint16, ipv6 bool) []byte {
 	return m
 }
 
-// seal completes a request, and adds flags.
+// seal completes a request.
 func seal(m []byte, sequence uint32, flags uint16) {
 	binary.NativeEndian.PutUint32(m, uint32(len(m)))
-	binary.NativeEndian.PutUint16(m[6:], binary.NativeEndian.Uint16(m[6:])|flags)
+	binary.NativeEndian.PutUint16(m[6:], unix.NLM_F_REQUEST|flags)
 	binary.NativeEndian.PutUint32(m[8:], sequence)
 }
 
@@ -95,50 +90,14 @@ func appendNested(m []byte, kind uint16, value []byte) []byte {
 	return appendAttribute(m, kind|unix.NLA_F_NESTED, value)
 }
 
-// tuple is one direction of a connection; what is not set is left out.
-type tuple struct {
-	source, destination         netip.Addr
-	protocol                    uint8
-	sourcePort, destinationPort uint16
-}
-
-func (t tuple) encode() []byte {
-	var ip, protocol, out []byte
-	for _, a := range []struct {
-		address      netip.Addr
-		kind4, kind6 uint16
-	}{{t.source, ip4Source, ip6Source}, {t.destination, ip4Destination, ip6Destination}} {
-		switch {
-		case a.address.Is4():
-			ip = appendAttribute(ip, a.kind4, a.address.AsSlice())
-		case a.address.Is6():
-			ip = appendAttribute(ip, a.kind6, a.address.AsSlice())
-		}
+// deletion returns the request that deletes the entry. Without a tuple it would delete all
+// there are.
+func deletion(e *entry, ipv6 bool) []byte {
+	m := appendNested(newMessage(messageDelete, ipv6), attributeOriginal, e.name.original)
+	if e.name.zone != nil {
+		m = appendAttribute(m, attributeZone, e.name.zone)
 	}
-	if ip != nil {
-		out = appendNested(out, tupleIP, ip)
-	}
-	if t.protocol == 0 {
-		return out
-	}
-	protocol = appendAttribute(protocol, protocolNumber, []byte{t.protocol})
-	if t.sourcePort != 0 {
-		protocol = appendAttribute(protocol, protocolSourcePort, binary.BigEndian.AppendUint16(nil, t.sourcePort))
-	}
-	if t.destinationPort != 0 {
-		protocol = appendAttribute(protocol, protocolDestinationPort, binary.BigEndian.AppendUint16(nil, t.destinationPort))
-	}
-	return appendNested(out, tupleProtocol, protocol)
-}
-
-// deleteMessage returns the request that deletes the entry. Without a tuple it would
-// delete all there are.
-func deleteMessage(e *entry) []byte {
-	m := appendNested(newMessage(messageDelete, 0, e.ipv6), attributeOriginal, e.original)
-	if e.zone != nil {
-		m = appendAttribute(m, attributeZone, e.zone)
-	}
-	return appendAttribute(m, attributeID, e.id)
+	return appendAttribute(m, attributeID, e.name.id)
 }
 
 // errCutOff is what is wrong with attributes that claim more than there is.
@@ -168,32 +127,58 @@ func parseEntry(body []byte) (entry, error) {
 	if len(body) < familySize {
 		return entry{}, errCutOff
 	}
-	e := entry{ipv6: body[0] == unix.AF_INET6}
-	var reply tuple
+	var e entry
 	err := attributes(body[familySize:], func(kind uint16, value []byte) (err error) {
 		switch kind {
 		case attributeOriginal:
-			var t tuple
-			t, err = parseTuple(value)
-			e.original, e.protocol = value, t.protocol
-			e.destination = netip.AddrPortFrom(t.destination, t.destinationPort)
+			e.name.original = value
+			e.original, err = parseTuple(value)
 		case attributeReply:
-			reply, err = parseTuple(value)
-			e.replySource = netip.AddrPortFrom(reply.source, reply.sourcePort)
+			e.reply, err = parseTuple(value)
+		case attributeStatus:
+			var status uint32
+			status, err = parseUint32(value)
+			e.translated = status&statusTranslated != 0
 		case attributeZone:
-			e.zone = value
+			e.name.zone = value
 		case attributeID:
-			e.id = value
+			e.name.id = value
+			_, err = parseUint32(value)
 		}
 		return err
 	})
-	switch {
-	case err != nil:
-		return entry{}, err
-	case !e.destination.Addr().IsValid() || len(e.id) != 4:
-		return entry{}, fmt.Errorf("conntrack entry: no original destination or no id")
+	if err == nil && (!e.original.source.IsValid() || !e.original.destination.IsValid() || e.name.id == nil) {
+		err = errors.New("conntrack entry: no original addresses or no id")
 	}
-	return e, nil
+	return e, err
+}
+
+func parseUint32(value []byte) (uint32, error) {
+	if len(value) != 4 {
+		return 0, fmt.Errorf("conntrack message: number of %d bytes, want 4", len(value))
+	}
+	return binary.BigEndian.Uint32(value), nil
+}
+
+// parseStats reads how many entries there are from the part of a message behind struct
+// nlmsghdr.
+func parseStats(body []byte) (int, error) {
+	if len(body) < familySize {
+		return 0, errCutOff
+	}
+	count := -1
+	err := attributes(body[familySize:], func(kind uint16, value []byte) error {
+		if kind != globalEntries {
+			return nil
+		}
+		n, err := parseUint32(value)
+		count = int(n)
+		return err
+	})
+	if err == nil && count < 0 {
+		err = errors.New("conntrack statistics: no number of entries")
+	}
+	return count, err
 }
 
 func parseTuple(data []byte) (t tuple, err error) {
@@ -213,37 +198,28 @@ func (t *tuple) readAddress(kind uint16, value []byte) error {
 	address, ok := netip.AddrFromSlice(value)
 	switch kind {
 	case ip4Source, ip6Source:
-		t.source = address
+		t.source = netip.AddrPortFrom(address, t.source.Port())
 	case ip4Destination, ip6Destination:
-		t.destination = address
+		t.destination = netip.AddrPortFrom(address, t.destination.Port())
 	default:
 		return nil
 	}
 	if !ok || address.Is4() != (kind == ip4Source || kind == ip4Destination) {
-		return fmt.Errorf("conntrack entry: address of %d bytes", len(value))
+		return fmt.Errorf("conntrack entry: address attribute %d of %d bytes", kind, len(value))
 	}
 	return nil
 }
 
 func (t *tuple) readProtocol(kind uint16, value []byte) error {
-	size := 2
-	switch kind {
-	case protocolNumber:
-		size = 1
-	case protocolSourcePort, protocolDestinationPort:
-	default:
-		return nil
-	}
-	if len(value) != size {
-		return fmt.Errorf("conntrack entry: protocol attribute %d of %d bytes", kind, len(value))
-	}
-	switch kind {
-	case protocolNumber:
+	switch {
+	case kind == protocolNumber && len(value) == 1:
 		t.protocol = value[0]
-	case protocolSourcePort:
-		t.sourcePort = binary.BigEndian.Uint16(value)
-	case protocolDestinationPort:
-		t.destinationPort = binary.BigEndian.Uint16(value)
+	case kind == protocolSourcePort && len(value) == 2:
+		t.source = netip.AddrPortFrom(t.source.Addr(), binary.BigEndian.Uint16(value))
+	case kind == protocolDestinationPort && len(value) == 2:
+		t.destination = netip.AddrPortFrom(t.destination.Addr(), binary.BigEndian.Uint16(value))
+	case kind <= protocolDestinationPort:
+		return fmt.Errorf("conntrack entry: protocol attribute %d of %d bytes", kind, len(value))
 	}
 	return nil
 }
