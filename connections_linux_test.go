@@ -100,8 +100,8 @@ func TestUDPClientsFollow(t *testing.T) {
 	}
 }
 
-// What the kernel knows of connections to a port is forgotten with the port, and nothing
-// else is.
+// What the kernel knows of connections to a port is forgotten with the port, and what it
+// knows of a container with that; nothing else is.
 func TestConnectionsGoWithThePort(t *testing.T) {
 	l := newLan(t)
 	c := l.open(t)
@@ -113,12 +113,15 @@ func TestConnectionsGoWithThePort(t *testing.T) {
 	goes, ep := published(t, c, n, "goes", tcp(7, 7008))
 	echo(t, goes.Key(), 7)
 	talk(t, l.Neighbor, kerneltest.HostIPv4+":7008").say(t, "before")
+	echo(t, l.Remote, 7)
+	talk(t, goes.Key(), kerneltest.RemoteIPv4+":7").say(t, "out")
 	list := func() string { return run(t, l.Host, "conntrack", "--dump") }
-	if !strings.Contains(list(), "dport=7008") {
-		t.Fatalf("the connection is not in the table:\n%s", list())
+	in, out := "dport=7008", "src="+address(ep).String()+" "
+	if all := list(); !strings.Contains(all, in) || !strings.Contains(all, out) {
+		t.Fatalf("the connections %q and %q are not in the table:\n%s", in, out, all)
 	}
 	ok(t, ep.Leave(goes))
-	for end := time.Now().Add(soon); strings.Contains(list(), "dport=7008"); {
+	for end := time.Now().Add(soon); strings.Contains(list(), in) || strings.Contains(list(), out); {
 		if time.Now().After(end) {
 			t.Fatalf("the connection is still there:\n%s", list())
 		}

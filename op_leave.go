@@ -3,6 +3,7 @@ package libnetwork
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"slices"
 
 	"github.com/docker/libnetwork/cnm"
@@ -189,9 +190,23 @@ func (c *controller) realiseDetachment(ctx context.Context, u *undo.Stack, d det
 	return nil
 }
 
+// forgetConnections keeps what is sent to an endpoint that is gone from whoever gets its
+// addresses next.
+func (c *controller) forgetConnections(rec *cnm.Endpoint) {
+	if rec.SandboxID == "" {
+		return
+	}
+	for _, prefix := range []netip.Prefix{rec.IPv4, rec.IPv6} {
+		if prefix.IsValid() {
+			c.host.Firewall().Forget(prefix.Addr())
+		}
+	}
+}
+
 // publishDetachment makes the new state visible and releases what was reserved.
 func (c *controller) publishDetachment(ctx context.Context, d detachment) {
 	for i, ep := range d.endpoints {
+		c.forgetConnections(d.before[i])
 		ep.quiet()
 		ep.record.Store(d.after[i])
 		releasePorts(&ep.ports)

@@ -2,29 +2,34 @@ package kernel
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"slices"
 	"sync"
 
+	"github.com/docker/libnetwork/cnm"
 	"github.com/docker/libnetwork/kernel/conntrack"
 	"github.com/docker/libnetwork/netstate"
 )
 
-// connections makes the kernel forget those that a change of published ports leaves
-// behind. To look for them takes it a walk over its table, of some 10 ms, whatever is in
-// it: so that is done in the background, once for what came meanwhile, and not at all
-// while the table is empty. An address that connections still lead to is not given to a
-// container before that.
+// connections makes the kernel forget those that a change of published ports, or a
+// container that goes, leaves behind. To look for them takes it a walk over its table, of
+// up to 10 ms, whatever is in it: so that is done in the background, once for what came
+// meanwhile. An address that connections still lead to is not given to a container before
+// that.
 type connections struct {
 	h *host
 
 	mu             sync.Mutex // guards what follows
 	removed, added []conntrack.Publication
+	released       []netip.Addr
 	// leading holds the addresses that connections may lead to which nobody wants.
 	leading map[netip.Addr]bool
 	// idle is closed when the worker has ended; nil while there is none.
 	idle chan struct{}
-	conn *conntrack.Conn
+	// unable is set when the kernel was found to have no means for it.
+	unable bool
+	conn   *conntrack.Conn
 }
 
 // follow takes note of what the packet filter was changed to.
@@ -47,17 +52,34 @@ func (c *connections) follow(changes netstate.Changes) {
 			added = append(added, p)
 		}
 	}
-	if len(removed)+len(added) == 0 {
+	var targets []netip.Addr
+	for _, p := range removed {
+		targets = append(targets, p.Target)
+	}
+	c.order(targets, func() {
+		c.removed, c.added = append(c.removed, removed...), append(c.added, added...)
+	}, len(removed)+len(added))
+}
+
+// release takes note of addresses of containers that have gone.
+func (c *connections) release(addresses []netip.Addr) {
+	c.order(addresses, func() { c.released = append(c.released, addresses...) }, len(addresses))
+}
+
+// order adds to what is to be forgotten, unless that is nothing, and starts the worker if
+// there is none. Connections may lead to the addresses until then.
+func (c *connections) order(addresses []netip.Addr, add func(), count int) {
+	if count == 0 {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.removed, c.added = append(c.removed, removed...), append(c.added, added...)
+	add()
 	if c.leading == nil {
 		c.leading = make(map[netip.Addr]bool)
 	}
-	for _, p := range removed {
-		c.leading[p.Target] = true
+	for _, a := range addresses {
+		c.leading[a] = true
 	}
 	if c.idle == nil {
 		c.idle = make(chan struct{})
@@ -69,14 +91,18 @@ func (c *connections) follow(changes netstate.Changes) {
 func (c *connections) work() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for len(c.removed)+len(c.added) > 0 {
-		removed, added := c.removed, c.added
-		c.removed, c.added = nil, nil
+	for len(c.removed)+len(c.added)+len(c.released) > 0 {
+		removed, added, released := c.removed, c.added, c.released
+		c.removed, c.added, c.released = nil, nil, nil
 		c.mu.Unlock()
-		err := c.forget(removed, added)
+		err := c.forget(removed, added, released)
 		c.mu.Lock()
-		if err != nil {
-			c.h.log.Error("connections to ports that are published no more, or only now, may go on as before", "error", err)
+		switch {
+		case errors.Is(err, cnm.Unsupported) && c.unable:
+			// It was said once.
+		case err != nil:
+			c.unable = errors.Is(err, cnm.Unsupported)
+			c.h.log.Error("connections to ports and addresses of containers that have gone, or are new, may go on as before", "error", err)
 		}
 	}
 	clear(c.leading)
@@ -85,7 +111,7 @@ func (c *connections) work() {
 }
 
 // forget is called by the worker alone.
-func (c *connections) forget(removed, added []conntrack.Publication) error {
+func (c *connections) forget(removed, added []conntrack.Publication, released []netip.Addr) error {
 	ctx := context.Background()
 	if c.conn == nil {
 		err := c.h.firewall.inside(func() (err error) {
@@ -96,22 +122,18 @@ func (c *connections) forget(removed, added []conntrack.Publication) error {
 			return err
 		}
 	}
-	if n, err := c.conn.Count(ctx); err != nil || n == 0 {
+	_, removeErr := c.conn.Removed(ctx, removed)
+	_, releaseErr := c.conn.Released(ctx, released)
+	err := errors.Join(removeErr, releaseErr)
+	if len(added) == 0 {
 		return err
 	}
-	if len(removed) > 0 {
-		if _, err := c.conn.Removed(ctx, removed); err != nil {
-			return err
-		}
+	local, localErr := c.local(ctx)
+	if localErr != nil {
+		return errors.Join(err, localErr)
 	}
-	if len(added) == 0 {
-		return nil
-	}
-	local, err := c.local(ctx)
-	if err == nil {
-		_, err = c.conn.Added(ctx, added, local)
-	}
-	return err
+	_, addErr := c.conn.Added(ctx, added, local)
+	return errors.Join(err, addErr)
 }
 
 // local tells the addresses of the host.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 	"sync"
 
@@ -166,6 +167,9 @@ func (f *firewall) Backend(ctx context.Context) (string, error) {
 	defer f.mu.Unlock()
 	return f.backend, nil
 }
+
+// Forget implements Firewall.
+func (f *firewall) Forget(addresses ...netip.Addr) { f.connections.release(addresses) }
 
 // Clean implements Firewall.
 func (f *firewall) Clean(ctx context.Context) error {

@@ -56,6 +56,10 @@ type Firewall interface {
 	// Watch calls notify, from one goroutine, when somebody else changed what is ours,
 	// until ctx is done. Bursts may be reported once.
 	Watch(ctx context.Context, notify func()) error
+	// Forget makes the kernel forget, in the background, the connections of containers'
+	// addresses that are given up, so that nothing of them gets to who has them next. An
+	// Apply that adds one of them waits for that.
+	Forget(addresses ...netip.Addr)
 	// Clean removes what is ours from back ends that are not in use.
 	Clean(ctx context.Context) error
 }

@@ -59,6 +59,8 @@ type fakeFirewall struct{ f *Fake }
 
 func (fakeFirewall) Backend(context.Context) (string, error) { return "fake", nil }
 
+func (fakeFirewall) Forget(...netip.Addr) {}
+
 func (fakeFirewall) Clean(context.Context) error { return nil }
 
 func (w fakeFirewall) Watch(ctx context.Context, notify func()) error {
