@@ -133,6 +133,15 @@ type Container interface {
 	// Prefixes returns what the namespace has a route to, default routes aside: the subnets
 	// of its addresses, and the destinations of its routes.
 	Prefixes(ctx context.Context, namespace string) ([]netip.Prefix, error)
+	// Listen takes the datagrams and connections that processes of the namespace send to an
+	// IPv4 address of its loopback. They may bind the same port at any other address, and
+	// at all of them, if the host's packet filter can lead to another port than that which
+	// is asked; without one (NoFirewall) they may not. Listening again takes the place of
+	// what was before.
+	Listen(ctx context.Context, namespace string, address netip.AddrPort) (net.PacketConn, net.Listener, error)
+	// Dial connects to an IP address and port from the namespace; network is "tcp" or
+	// "udp".
+	Dial(ctx context.Context, namespace, network, address string) (net.Conn, error)
 	// HasIPv6 reports whether IPv6 works in the namespace: whether its loopback, once
 	// up, has the address ::1.
 	HasIPv6(ctx context.Context, namespace string) (bool, error)

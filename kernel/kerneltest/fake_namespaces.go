@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net"
 	"net/netip"
 	"path/filepath"
 	"slices"
@@ -126,6 +127,26 @@ func (c fakeContainer) Prefixes(_ context.Context, namespace string) ([]netip.Pr
 		}
 	}
 	return out, nil
+}
+
+// Listen listens on this machine, at a port of the kernel's choice: a fake namespace has no
+// traffic.
+func (c fakeContainer) Listen(_ context.Context, namespace string, _ netip.AddrPort) (net.PacketConn, net.Listener, error) {
+	c.f.mu.Lock()
+	defer c.f.mu.Unlock()
+	if c.f.spaces[namespace] == nil {
+		return nil, nil, cnm.E("listen", cnm.NotFound, fmt.Errorf("namespace %q: does not exist", namespace))
+	}
+	packets, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		return nil, nil, err
+	}
+	streams, err := net.Listen("tcp4", "127.0.0.1:0")
+	return packets, streams, err
+}
+
+func (fakeContainer) Dial(context.Context, string, string, string) (net.Conn, error) {
+	return nil, cnm.E("dial", cnm.Unsupported, fmt.Errorf("a fake host has no traffic"))
 }
 
 func (c fakeContainer) HasIPv6(_ context.Context, namespace string) (bool, error) {
