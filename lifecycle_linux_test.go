@@ -336,7 +336,7 @@ func TestRefusals(t *testing.T) {
 		{"address in use", endpoint(n, "x", libnetwork.CreateOptionIpam([]byte{10, 7, 0, 1}, nil, nil, nil)), cnm.Exists, "10.7.0.1"},
 		{"exhausted pool", endpoint(small, "x"), cnm.Exhausted, `network "small"`},
 		{"published port 0", endpoint(n, "x", libnetwork.CreateOptionPortMapping([]types.PortBinding{{Proto: types.TCP}})), cnm.Invalid, "port is 0"},
-		{"published at an address of another family", endpoint(n, "x", libnetwork.CreateOptionPortMapping([]types.PortBinding{{Proto: types.TCP, Port: 80, HostIP: net.IPv6loopback}})), cnm.Invalid, "no IPv6 address"},
+		{"published at an address of another family", endpoint(n, "x", libnetwork.CreateOptionPortMapping([]types.PortBinding{{Proto: types.SCTP, Port: 80, HostIP: net.IPv6loopback}})), cnm.Invalid, "no IPv6 address"},
 		{"endpoint in a sandbox", func() error { return ep.Delete(false) }, cnm.Forbidden, `"a"`},
 		{"second join", func() error { return ep.Join(sb) }, cnm.Forbidden, "already"},
 		{"join nothing", func() error { return ep.Join(nil) }, cnm.Invalid, "sandbox"},

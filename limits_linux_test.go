@@ -154,7 +154,7 @@ func TestWithoutPermission(t *testing.T) {
 		ok(t, os.Chmod(parent, 0o777))
 	}
 	command := exec.Command(binary)
-	command.Env = append(os.Environ(), fmt.Sprintf("%s=%s %s %s 1", victim, s.host, s.data, s.run))
+	command.Env = append(os.Environ(), fmt.Sprintf("%s=%s %s %s %s 1", victim, s.host, s.data, s.run, config.FirewallNFTables))
 	command.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 	out, err := command.CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "needs root") {
