@@ -1,7 +1,10 @@
 package netstate
 
 import (
+	"cmp"
+	"iter"
 	"net/netip"
+	"slices"
 )
 
 // Part is what one owner contributes to one network namespace.
@@ -19,6 +22,30 @@ type Part struct {
 	Sysctls   []Sysctl   `json:"sysctls,omitempty"`
 	// Intents are the packet filter's; only the host's namespace has them.
 	Intents []Intent `json:"intents,omitempty"`
+}
+
+// IntentParts returns intents as parts of the host, one for each owner, in an order that
+// depends on nothing else. What split makes of an entry are the owner and the intent.
+func IntentParts[E any](entries iter.Seq[E], split func(E) (owner string, intent Intent)) []Part {
+	type entry struct {
+		owner, text string
+		intent      Intent
+	}
+	var all []entry
+	for e := range entries {
+		owner, intent := split(e)
+		all = append(all, entry{owner, intent.String(), intent})
+	}
+	slices.SortFunc(all, func(a, b entry) int { return cmp.Or(cmp.Compare(a.owner, b.owner), cmp.Compare(a.text, b.text)) })
+	var parts []Part
+	for i, e := range all {
+		if i == 0 || e.owner != all[i-1].owner {
+			parts = append(parts, Part{Owner: e.owner})
+		}
+		last := &parts[len(parts)-1]
+		last.Intents = append(last.Intents, e.intent)
+	}
+	return parts
 }
 
 // Kind is the type of a link.

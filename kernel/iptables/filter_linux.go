@@ -1,7 +1,6 @@
 package iptables
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -370,20 +369,7 @@ func (f *Filter) Observe(ctx context.Context) ([]netstate.Part, error) {
 			f.states[i] = s
 		}
 	}
-	byOwner := make(map[string]*netstate.Part)
-	for e := range inForce {
-		if byOwner[e.owner] == nil {
-			byOwner[e.owner] = &netstate.Part{Owner: e.owner}
-		}
-		byOwner[e.owner].Intents = append(byOwner[e.owner].Intents, e.intent)
-	}
-	var parts []netstate.Part
-	for _, p := range byOwner {
-		slices.SortFunc(p.Intents, func(a, b netstate.Intent) int { return cmp.Compare(a.String(), b.String()) })
-		parts = append(parts, *p)
-	}
-	slices.SortFunc(parts, func(a, b netstate.Part) int { return cmp.Compare(a.Owner, b.Owner) })
-	return parts, nil
+	return netstate.IntentParts(maps.Keys(inForce), entry.split), nil
 }
 
 // inForce returns the intents that are present in every family that they concern.

@@ -17,6 +17,8 @@ type entry struct {
 	intent netstate.Intent
 }
 
+func (e entry) split() (owner string, intent netstate.Intent) { return e.owner, e.intent }
+
 // concerns reports whether the intent has rules of the family.
 func (f family) concerns(i netstate.Intent) bool {
 	switch i.Kind {

@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/docker/libnetwork/kernel/errno"
+	"github.com/docker/libnetwork/kernel/nftevents"
 )
 
 // seal tells, without a process, whether others changed our tables.
@@ -42,11 +43,11 @@ func (f *Filter) newSeal() (seal, error) {
 	if f.variant == VariantLegacy {
 		return newSizeSeal()
 	}
-	fd, err := eventSocket(sealBuffer)
+	fd, err := nftevents.Socket(sealBuffer)
 	if err != nil {
 		return nil, err
 	}
-	return &eventSeal{fd: fd, buffer: make([]byte, 64<<10), foreign: func(data []byte) bool { return f.options.foreign(data, f.children.has) }}, nil
+	return &eventSeal{fd: fd, buffer: make([]byte, 64<<10), foreign: f.foreign}, nil
 }
 
 // sealBuffer has room for the events of a thousand rules or so, in bytes. If more are
@@ -58,7 +59,7 @@ const sealBuffer = 1 << 20
 type eventSeal struct {
 	fd      int
 	buffer  []byte
-	foreign func(data []byte) bool
+	foreign func(nftevents.Message) bool
 	count   int
 }
 
@@ -74,7 +75,7 @@ func (s *eventSeal) broken() int {
 		case err != nil:
 			s.count++
 			return s.count
-		case s.foreign(s.buffer[:n]):
+		case nftevents.Any(s.buffer[:n], s.foreign):
 			s.count++
 		}
 	}

@@ -44,6 +44,8 @@ type entry struct {
 	intent netstate.Intent
 }
 
+func (e entry) split() (owner string, intent netstate.Intent) { return e.owner, e.intent }
+
 // comment is what an element says of itself.
 func (e entry) comment() string { return e.owner + ": " + e.intent.String() }
 

@@ -2,11 +2,11 @@ package nft
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -47,20 +47,7 @@ func (f *Filter) Observe(ctx context.Context) ([]netstate.Part, error) {
 	if err := f.load(); err != nil {
 		return nil, err
 	}
-	byOwner := make(map[string]*netstate.Part)
-	for e := range f.present {
-		if byOwner[e.owner] == nil {
-			byOwner[e.owner] = &netstate.Part{Owner: e.owner}
-		}
-		byOwner[e.owner].Intents = append(byOwner[e.owner].Intents, e.intent)
-	}
-	var parts []netstate.Part
-	for _, p := range byOwner {
-		slices.SortFunc(p.Intents, func(a, b netstate.Intent) int { return cmp.Compare(a.String(), b.String()) })
-		parts = append(parts, *p)
-	}
-	slices.SortFunc(parts, func(a, b netstate.Part) int { return cmp.Compare(a.Owner, b.Owner) })
-	return parts, nil
+	return netstate.IntentParts(maps.Keys(f.present), entry.split), nil
 }
 
 // load reads the table anew if it changes meanwhile.
