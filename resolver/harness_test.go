@@ -1,6 +1,7 @@
 package resolver_test
 
 import (
+	"context"
 	"net"
 	"net/netip"
 	"runtime"
@@ -78,6 +79,31 @@ func (s served) exchange(t testing.TB, network string, m *dns.Msg) *dns.Msg {
 	return answer
 }
 
+func (s served) ask(t testing.TB, name string, kind uint16) *dns.Msg {
+	t.Helper()
+	return s.exchange(t, "udp", question(name, kind))
+}
+
+// raw sends bytes by UDP and returns the answer, or nil if there is none within a while.
+func (s served) raw(t testing.TB, msg []byte, wait time.Duration) []byte {
+	t.Helper()
+	conn, err := net.Dial("udp4", s.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if _, err := conn.Write(msg); err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.SetReadDeadline(time.Now().Add(wait))
+	answer := make([]byte, dns.MaxMsgSize)
+	n, err := conn.Read(answer)
+	if err != nil {
+		return nil
+	}
+	return answer[:n]
+}
+
 // fake is a name server outside.
 type fake struct {
 	address netip.AddrPort
@@ -89,7 +115,7 @@ type fake struct {
 func outside(t testing.TB, handler dns.HandlerFunc) *fake {
 	t.Helper()
 	udp, tcp := listen(t)
-	f := &fake{address: udp.LocalAddr().(*net.UDPAddr).AddrPort()}
+	f := &fake{address: addrPort(udp.LocalAddr())}
 	counted := func(count *atomic.Int64) dns.Handler {
 		return dns.HandlerFunc(func(w dns.ResponseWriter, m *dns.Msg) {
 			count.Add(1)
@@ -135,6 +161,13 @@ func record(t testing.TB, text string) dns.RR {
 	return rr
 }
 
+// rcode returns a handler that answers with a code and nothing else.
+func rcode(code int) dns.HandlerFunc {
+	return func(w dns.ResponseWriter, m *dns.Msg) { _ = w.WriteMsg(new(dns.Msg).SetRcode(m, code)) }
+}
+
+func addrPort(a net.Addr) netip.AddrPort { return a.(*net.UDPAddr).AddrPort() }
+
 // eventually waits for a condition.
 func eventually(t testing.TB, what string, is func() bool) {
 	t.Helper()
@@ -154,3 +187,6 @@ func noLeaks(t testing.TB) {
 		eventually(t, "goroutines end", func() bool { return runtime.NumGoroutine() <= before })
 	})
 }
+
+// nowhere is a dialer that finds nobody.
+func nowhere(context.Context, string, string) (net.Conn, error) { return nil, errNowhere }

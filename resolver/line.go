@@ -42,7 +42,7 @@ type line struct {
 	write sync.Mutex // of a stream, held for a message
 
 	mu      sync.Mutex // guards what follows
-	pending map[uint16]exchange
+	pending map[uint16]*exchange
 	asked   int
 	used    time.Time // last
 	retired bool      // gets no more questions
@@ -51,6 +51,7 @@ type line struct {
 
 // exchange is a question under way.
 type exchange struct {
+	id       uint16
 	question []byte
 	reply    chan<- reply // never blocks
 }
@@ -64,36 +65,39 @@ type reply struct {
 }
 
 // begin registers a question under an ID that nobody can know (RFC 5452, section 9.2).
-func (l *line) begin(e exchange) (id uint16, err error) {
+func (l *line) begin(e *exchange) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
 	case l.err != nil:
-		return 0, errLineClosed
+		return errLineClosed
 	case l.retired || len(l.pending) >= linePending:
-		return 0, errLineBusy
+		return errLineBusy
 	}
 	for {
 		var random [2]byte
 		rand.Read(random[:]) //nolint:errcheck // never fails, by its documentation
-		id = binary.BigEndian.Uint16(random[:])
-		if _, taken := l.pending[id]; !taken {
+		e.id = binary.BigEndian.Uint16(random[:])
+		if l.pending[e.id] == nil {
 			break
 		}
 	}
-	l.pending[id] = e
+	l.pending[e.id] = e
 	l.asked++
 	l.used = time.Now()
 	if !l.stream && l.asked >= linePort {
 		l.retired = true
 	}
-	return id, nil
+	return nil
 }
 
 // end forgets a question, whether answered or not.
-func (l *line) end(id uint16) {
+func (l *line) end(e *exchange) {
 	l.mu.Lock()
-	delete(l.pending, id)
+	if l.pending[e.id] == e {
+		// An ID is free from the answer on, and another question may have it by now.
+		delete(l.pending, e.id)
+	}
 	done := l.retired && len(l.pending) == 0
 	l.mu.Unlock()
 	if done {
@@ -207,11 +211,11 @@ func (l *line) receive(buffer []byte) ([]byte, error) {
 // it may be late, or forged (RFC 5452, section 9.1).
 func (l *line) deliver(msg []byte, cut bool) {
 	if len(msg) >= headerSize && flags(msg)&bitQR != 0 && flags(msg)&opcodeMask == 0 {
-		id := binary.BigEndian.Uint16(msg)
 		l.mu.Lock()
-		e, ok := l.pending[id]
-		if ok = ok && sameQuestion(msg, e.question); ok {
-			delete(l.pending, id)
+		e := l.pending[binary.BigEndian.Uint16(msg)]
+		ok := e != nil && sameQuestion(msg, e.question)
+		if ok {
+			delete(l.pending, e.id)
 		}
 		l.mu.Unlock()
 		if ok {

@@ -2,6 +2,7 @@ package resolver
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -142,7 +143,7 @@ func (p *peer) connect(ctx context.Context, u Upstream, stream bool) (*line, err
 		return nil, fmt.Errorf("connect to %s by %s: %w", p.address, network, err)
 	}
 	now := time.Now()
-	l := &line{peer: p, conn: conn, stream: stream, born: now, used: now, pending: make(map[uint16]exchange)}
+	l := &line{peer: p, conn: conn, stream: stream, born: now, used: now, pending: make(map[uint16]*exchange)}
 	pool := p.pool(stream)
 	pool.mu.Lock()
 	pool.lines = append(pool.lines, l)
@@ -213,12 +214,12 @@ func (p *peer) ask(ctx context.Context, u Upstream, framed, question []byte, str
 // ask sends a question by this line and waits for the answer.
 func (l *line) ask(ctx context.Context, framed, question []byte) reply {
 	answers := make(chan reply, 1)
-	id, err := l.begin(exchange{question: question, reply: answers})
-	if err != nil {
+	e := &exchange{question: question, reply: answers}
+	if err := l.begin(e); err != nil {
 		return reply{err: err}
 	}
-	defer l.end(id)
-	framed[2], framed[3] = byte(id>>8), byte(id)
+	defer l.end(e)
+	binary.BigEndian.PutUint16(framed[2:], e.id)
 	l.peer.forwarder.sent.Add(1)
 	if err := l.send(framed); err != nil {
 		return reply{err: err}

@@ -171,9 +171,15 @@ func (q *query) parse(msg []byte) error {
 	if number[0] != 1 {
 		return errMessage
 	}
-	end, err := skipName(msg, headerSize)
-	// Nothing stands before the first name that it could point to.
-	if err != nil || end-headerSize > maxName || end+4 > len(msg) || msg[end-1] != 0 {
+	end := headerSize
+	for end < len(msg) && msg[end] != 0 {
+		if msg[end] > maxLabel {
+			return errMessage // a pointer: nothing stands before that it could point to
+		}
+		end += 1 + int(msg[end])
+	}
+	end++
+	if end-headerSize > maxName || end+4 > len(msg) {
 		return errMessage
 	}
 	q.question = append(q.questionBuffer[:0], msg[headerSize:end+4]...)
