@@ -35,6 +35,11 @@ func TestImportRulesBite(t *testing.T) {
 		{"kernel/rtnl", "a.go", module + "/etchosts", "kernel knows the vocabulary"},
 		{"kernel", "a_test.go", module + "/drivers/bridge", "kernel knows the vocabulary"},
 
+		{"resolver", "a.go", "github.com/miekg/dns", ""},
+		{"resolver", "a.go", module + "/cnm", ""},
+		{"resolver", "a.go", "golang.org/x/net/ipv4", "gets its sockets from outside"},
+		{"resolver", "a.go", module + "/kernel/netns", "gets its sockets from outside"},
+
 		{"drivers/bridge", "a.go", "syscall", ""},
 		{"drivers/bridge", "a.go", "golang.org/x/sys/unix", "below kernel/"},
 		{"drivers/bridge", "a_test.go", "github.com/vishvananda/netlink", "below kernel/"},

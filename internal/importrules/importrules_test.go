@@ -56,6 +56,10 @@ var rules = []rule{
 		why: "kernel knows the vocabulary, and nothing of who uses it",
 	},
 	{
+		of: []string{"resolver/..."}, only: []string{"std", "cnm", "netstate", "resolver", "github.com/miekg/dns"},
+		why: "resolver gets its sockets from outside: it imports the vocabulary and a library for messages",
+	},
+	{
 		of: []string{"..."}, except: []string{"kernel/...", "test/..."}, never: kernelLibraries,
 		why: "system calls belong below kernel/",
 	},
