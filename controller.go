@@ -14,6 +14,7 @@ import (
 	"github.com/docker/libnetwork/config"
 	"github.com/docker/libnetwork/kernel"
 	"github.com/docker/libnetwork/portmap"
+	"github.com/docker/libnetwork/resolver"
 	"github.com/docker/libnetwork/types"
 )
 
@@ -25,8 +26,10 @@ type controller struct {
 	drivers map[string]driverEntry
 	ipams   map[string]cnm.IPAM
 	ports   *portmap.Mapper
-	paths   paths
-	log     *slog.Logger
+	// forwarder asks name servers outside for the DNS servers of all sandboxes.
+	forwarder *resolver.Forwarder
+	paths     paths
+	log       *slog.Logger
 	// announce is how often and how far apart addresses are announced, unless the
 	// network says otherwise.
 	announce announceSettings
@@ -226,6 +229,7 @@ func (c *controller) Stop() {
 	c.mu.Unlock()
 	c.background.stop()
 	c.stopServing()
+	_ = c.forwarder.Close() // it is always nil
 	if err := c.host.Close(); err != nil {
 		c.log.Error("stop: close the kernel's sockets", "error", err)
 	}

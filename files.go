@@ -29,14 +29,19 @@ func (sb *sandbox) writeFiles(ctx context.Context) error {
 		return nil
 	}
 	ipv6 := sb.hasIPv6(ctx)
-	return errors.Join(sb.writeHosts(rec, ipv6), writeResolvConf(rec, ipv6))
+	return errors.Join(sb.writeHosts(rec, ipv6), sb.writeResolvConf(rec, ipv6))
 }
 
-// updateFiles follows a change of the sandbox's endpoints, on which the hosts file
-// depends. The change stands whether or not it can be written; the next one tries
+// updateFiles follows a change of the sandbox's endpoints, on which the hosts file and the
+// name servers to ask depend. The change stands whether or not it can be written; the next one tries
 // again.
 func (sb *sandbox) updateFiles(ctx context.Context) {
-	if err := sb.writeHosts(sb.record.Load(), sb.hasIPv6(ctx)); err != nil {
+	rec, ipv6 := sb.record.Load(), sb.hasIPv6(ctx)
+	err := sb.writeHosts(rec, ipv6)
+	if sb.server != nil {
+		err = errors.Join(err, sb.writeResolvConf(rec, ipv6))
+	}
+	if err != nil {
 		sb.c.log.Error("update files", "container", sb.ContainerID(), "error", err)
 	}
 	for _, update := range sb.record.Load().ParentUpdates {
@@ -171,13 +176,14 @@ func (sb *sandbox) writeHosts(rec *cnm.Sandbox, ipv6 bool) error {
 	return writeIfChanged(rec.HostsPath, current, content)
 }
 
-// writeResolvConf leaves a file alone that the user has changed.
-func writeResolvConf(rec *cnm.Sandbox, ipv6 bool) error {
-	if rec.ResolvConfPath == "" {
+// writeResolvConf names the embedded DNS server, if there is one, and tells that whom to
+// ask. A file that the user has changed is left alone.
+func (sb *sandbox) writeResolvConf(rec *cnm.Sandbox, ipv6 bool) error {
+	if rec.ResolvConfPath == "" && sb.server == nil {
 		return nil
 	}
 	current, err := readIfThere(rec.ResolvConfPath)
-	if err != nil || len(current) > 0 && resolvconf.Modified(current) {
+	if err != nil {
 		return err
 	}
 	source, read := hostResolvConf, readIfThere
@@ -188,23 +194,46 @@ func writeResolvConf(rec *cnm.Sandbox, ipv6 bool) error {
 	if err != nil {
 		return err
 	}
-	file := resolvconf.Parse(origin)
-	var servers []netip.Addr
-	for _, text := range rec.DNS {
-		if server, err := netip.ParseAddr(text); err == nil {
-			servers = append(servers, server)
-		}
-	}
-	if err := file.Override(servers, rec.DNSSearch, rec.DNSOptions); err != nil {
+	file, given := resolvconf.Parse(origin), sb.givenNameServers(rec)
+	if err := file.Override(given, rec.DNSSearch, rec.DNSOptions); err != nil {
 		return err
 	}
-	if !rec.Host && len(servers) == 0 {
-		file.DropLoopback()
+	if !rec.Host && len(given) == 0 {
+		if sb.server == nil {
+			file.DropLoopback()
+		}
 		if !ipv6 {
 			file.DropIPv6()
 		}
 	}
+	if sb.server != nil {
+		sb.setNameServers(file.Internal(resolverAddress(), resolverNdots))
+	}
+	if rec.ResolvConfPath == "" || len(current) > 0 && resolvconf.Modified(current) {
+		return nil
+	}
 	return writeIfChanged(rec.ResolvConfPath, current, file.Render(source))
+}
+
+// resolverNdots is how many dots a name has at least that is tried as it is first, where
+// nobody says otherwise (resolv.conf(5)): names of containers have none.
+const resolverNdots = 0
+
+// givenNameServers are those of the sandbox, or else of its endpoints.
+func (sb *sandbox) givenNameServers(rec *cnm.Sandbox) []netip.Addr {
+	given := rec.DNS
+	if len(given) == 0 {
+		for _, ep := range byGatewayRank(recordsOf(sb.members()), sb.c.networkName) {
+			given = append(given, ep.DNS...)
+		}
+	}
+	var servers []netip.Addr
+	for _, text := range given {
+		if server, err := netip.ParseAddr(text); err == nil && !slices.Contains(servers, server) {
+			servers = append(servers, server)
+		}
+	}
+	return servers
 }
 
 // readIfThere gives nil for a file that is not there, or for no path.

@@ -29,6 +29,8 @@ type network struct {
 	endpointNames map[string]bool
 	// closing is set while the network is being deleted: nothing new may come.
 	closing bool
+	// names are what its containers are called. They guard themselves.
+	names networkNames
 }
 
 func (c *controller) newNetwork(record *cnm.Network) *network {

@@ -56,6 +56,8 @@ func (ep *endpoint) join(ctx context.Context, sb *sandbox, options []EndpointOpt
 	u.Push("leave in the driver", func(ctx context.Context) error { return entry.driver.Leave(ctx, &network, rec) })
 
 	before := recordsOf(members)
+	listening := sb.startResolver(ctx, sandbox, append(slices.Clone(before), rec))
+	defer listening()
 	ports, err := c.publish(ctx, &u, sandbox, before, append(replace(before, others), rec), false)
 	if err != nil {
 		return err
@@ -70,6 +72,8 @@ func (ep *endpoint) join(ctx context.Context, sb *sandbox, options []EndpointOpt
 	c.mu.Lock()
 	sb.endpoints[rec.ID] = ep
 	c.mu.Unlock()
+	listening()
+	sb.see(ep)
 	sb.updateFiles(ctx)
 	if sandbox.Ready {
 		ep.announce()

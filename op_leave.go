@@ -238,8 +238,12 @@ func (c *controller) publishDetachment(ctx context.Context, d detachment) {
 		delete(c.containers, d.sandbox.ContainerID())
 	}
 	c.mu.Unlock()
+	if d.sandbox != nil {
+		d.sandbox.see(d.endpoints...)
+	}
 	switch {
 	case d.deleteSandbox:
+		d.sandbox.stopResolver()
 		d.sandbox.removeFiles()
 	case d.sandbox != nil:
 		d.sandbox.updateFiles(ctx)

@@ -280,22 +280,31 @@ func (c *controller) restorePorts(ctx context.Context, ep *endpoint, sb *sandbox
 	}
 }
 
-// startServing starts the proxies of what was restored.
-func (c *controller) startServing() {
+// startServing starts the proxies and DNS servers of what was restored.
+func (c *controller) startServing(ctx context.Context) {
 	for _, sb := range c.allSandboxes() {
-		if !sb.record.Load().Ready {
+		rec := sb.record.Load()
+		if !rec.Ready {
 			continue
 		}
-		if err := sb.servePorts(sb.members()); err != nil {
+		members := sb.members()
+		if err := sb.servePorts(members); err != nil {
 			c.log.Error("restore published ports", "container", sb.ContainerID(), "error", err)
+		}
+		sb.startResolver(ctx, rec, recordsOf(members))()
+		sb.see(members...)
+		if sb.server != nil {
+			sb.updateFiles(ctx)
 		}
 	}
 }
 
-// stopServing ends the proxies and gives the ports back; the packet filter goes on.
+// stopServing ends the proxies and DNS servers and gives the ports back; the packet filter
+// goes on.
 func (c *controller) stopServing() {
 	for _, sb := range c.allSandboxes() {
 		releasePorts(&sb.ports)
+		sb.stopResolver()
 		for _, ep := range sb.members() {
 			releasePorts(&ep.ports)
 		}

@@ -177,6 +177,8 @@ func (sb *sandbox) setKey(ctx context.Context, key string) (err error) {
 		return err
 	}
 	u.Push("unpin the namespace", func(ctx context.Context) error { return c.host.Namespaces().Delete(ctx, rec.Key) })
+	listening := sb.startResolver(ctx, &rec, recordsOf(members))
+	defer listening()
 	if err := c.realise(ctx, &u, nil, c.desired(&rec, recordsOf(members))); err != nil {
 		return err
 	}
@@ -184,6 +186,8 @@ func (sb *sandbox) setKey(ctx context.Context, key string) (err error) {
 		return err
 	}
 	sb.record.Store(&rec)
+	listening()
+	sb.see(members...)
 	sb.updateFiles(ctx)
 	for _, ep := range members {
 		ep.announce()
@@ -272,6 +276,7 @@ func (sb *sandbox) rename(ctx context.Context, name string) (err error) {
 	for i, ep := range renamed {
 		ep.n.releaseEndpointName(ep.Name())
 		ep.record.Store(records[i])
+		ep.n.changed()
 	}
 	return nil
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/docker/libnetwork/kernel"
 	"github.com/docker/libnetwork/netlabel"
 	"github.com/docker/libnetwork/portmap"
+	"github.com/docker/libnetwork/resolver"
 )
 
 var errStopped = errors.New("the controller was stopped; make a new one")
@@ -77,6 +78,7 @@ func assemble(ctx context.Context, cfg *config.Config, id string, store cnm.Stor
 		announce:   announceSettings{count: cfg.Daemon.Announce.Count, interval: cfg.Daemon.Announce.Interval},
 		background: newBackground(),
 		ports:      portmap.New(host.Ports(), slog.Default().With("controller", shortID(id))),
+		forwarder:  resolver.NewForwarder(resolver.ForwarderOptions{Log: slog.Default().With("controller", shortID(id))}),
 		networks:   make(map[string]*network), sandboxes: make(map[string]*sandbox),
 		names: make(map[string]bool), containers: make(map[string]bool), busy: make(map[string]int),
 		paths: newPaths(cmp.Or(cfg.Daemon.ExecRoot, config.DefaultExecRoot), id),
@@ -99,7 +101,7 @@ func assemble(ctx context.Context, cfg *config.Config, id string, store cnm.Stor
 	if err := host.Firewall().Clean(ctx); err != nil && !errors.Is(err, cnm.Unsupported) {
 		c.log.Error("restore: what another back end of the packet filter left could not be removed", "error", err)
 	}
-	c.startServing()
+	c.startServing(ctx)
 	c.watchFilter()
 	return c, nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/docker/libnetwork/cnm"
 	"github.com/docker/libnetwork/portmap"
+	"github.com/docker/libnetwork/resolver"
 	"github.com/docker/libnetwork/types"
 )
 
@@ -23,6 +24,11 @@ type sandbox struct {
 	// ports are the host's ports that are held for the sandbox, or nil; whoever holds
 	// lock may change them.
 	ports *portmap.Reservation
+	// server is the embedded DNS server, or nil; whoever holds lock may change it.
+	server *resolver.Server
+	// sight is what the server answers from, and upstreams whom it asks.
+	sight     atomic.Pointer[sight]
+	upstreams atomic.Pointer[[]resolver.Upstream]
 }
 
 func (c *controller) newSandbox(record *cnm.Sandbox) *sandbox {

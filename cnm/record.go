@@ -110,7 +110,7 @@ type Endpoint struct {
 	Anonymous bool `json:"anonymous,omitempty"`
 	// DisableResolution keeps the sandbox without the embedded resolver.
 	DisableResolution bool `json:"disableResolution,omitempty"`
-	// Aliases map another endpoint's name to what this sandbox calls it.
+	// Aliases map what this sandbox calls another endpoint to that one's name.
 	Aliases map[string]string `json:"aliases,omitempty"`
 	// MyAliases are further names of this endpoint, for the whole network.
 	MyAliases    []string      `json:"myAliases,omitempty"`

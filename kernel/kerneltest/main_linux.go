@@ -81,8 +81,8 @@ func again() int {
 	}
 }
 
-// furnish makes the new mount namespace private, with a /run of its own, and brings
-// the loopback up.
+// furnish makes the new mount namespace private, with a /run of its own and a machine
+// that has no name servers, and brings the loopback up.
 func furnish() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("make mounts private: %w", err)
@@ -91,6 +91,13 @@ func furnish() error {
 		if err := unix.Mount("kerneltest", folder, "tmpfs", 0, ""); err != nil {
 			return fmt.Errorf("mount over %s: %w", folder, err)
 		}
+	}
+	const resolvConf, empty = "/etc/resolv.conf", "/run/resolv.conf"
+	if err := os.WriteFile(empty, nil, 0o644); err != nil {
+		return err
+	}
+	if err := unix.Mount(empty, resolvConf, "", unix.MS_BIND, ""); err != nil && !errors.Is(err, unix.ENOENT) {
+		return fmt.Errorf("mount over %s: %w", resolvConf, err)
 	}
 	return loopbackUp()
 }
