@@ -17,16 +17,20 @@ import (
 	"github.com/docker/libnetwork/kernel/kerneltest"
 )
 
-const embedded = "127.0.0.11:53"
+const (
+	embedded = "127.0.0.11:53"
+	// patience is that of libc (resolv.conf(5), timeout), and a bit.
+	patience = 6 * time.Second
+)
 
 // query asks the embedded DNS server of a container once.
 func query(namespace, network, name string, kind uint16) (*dns.Msg, error) {
 	question := new(dns.Msg).SetQuestion(dns.Fqdn(name), kind)
 	var answer *dns.Msg
 	err := kerneltest.Do(namespace, func() error {
-		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
-		client := &dns.Client{Net: network, Timeout: 3 * time.Second}
+		client := &dns.Client{Net: network, Timeout: patience}
 		conn, err := client.DialContext(ctx, embedded)
 		if err != nil {
 			return err

@@ -14,6 +14,13 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, beVictim(arguments))
 		os.Exit(1)
 	}
+	if name := os.Getenv(lookedUp); name != "" {
+		if err := lookUpAndEnd(name); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	if os.Geteuid() != 0 {
 		// Unlike a test, an example cannot skip itself.
 		fmt.Println("examples need root, to make network namespaces: they are left out")
