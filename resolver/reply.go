@@ -71,9 +71,9 @@ func equalFold(a, b []byte) bool {
 func parseAnswer(msg, question []byte, verbatim bool) (*answer, error) {
 	a := &answer{rcode: int(flags(msg) & rcodeMask), verbatim: verbatim, came: time.Now()}
 	if counts(msg)[0] == 0 {
-		// The client needs its question back.
-		a.wire = append(slices.Clip(bytes.Clone(msg[:headerSize])), question...)
-		setCount(a.wire, 0, 1)
+		// The client needs its question back. There are no records, whatever is counted.
+		a.wire = append(slices.Clip(bytes.Clone(msg[:4])), 0, 1, 0, 0, 0, 0, 0, 0)
+		a.wire = append(a.wire, question...)
 		a.end = len(a.wire)
 		return a, nil
 	}
