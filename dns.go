@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/docker/libnetwork/cnm"
 	"github.com/docker/libnetwork/resolvconf"
@@ -73,14 +74,14 @@ func (sb *sandbox) nameServers() []resolver.Upstream {
 func (sb *sandbox) setNameServers(servers []resolvconf.External) {
 	inside := !slices.ContainsFunc(sb.members(), func(ep *endpoint) bool { return !ep.n.record.Load().Internal })
 	upstreams := make([]resolver.Upstream, 0, len(servers))
-	key, c := sb.record.Load().Key, sb.c
+	key, realm, c := sb.record.Load().Key, sb.realm(), sb.c
 	for _, server := range servers {
-		u := resolver.Upstream{Address: netip.AddrPortFrom(server.Addr, dnsPort), Key: key}
+		u := resolver.Upstream{Address: netip.AddrPortFrom(server.Addr, dnsPort), Key: key, Realm: realm}
 		u.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
 			return c.host.Container().Dial(ctx, key, network, address)
 		}
 		if server.Host {
-			u.Key, u.Dial = "", c.host.Ports().Dial
+			u.Key, u.Realm, u.Dial = "", "", c.host.Ports().Dial
 		}
 		upstreams = append(upstreams, u)
 	}
@@ -88,4 +89,15 @@ func (sb *sandbox) setNameServers(servers []resolvconf.External) {
 		upstreams = nil
 	}
 	sb.upstreams.Store(&upstreams)
+}
+
+// realm is the same for all sandboxes that are in the same networks: name servers outside
+// see them come from one place.
+func (sb *sandbox) realm() string {
+	var ids []string
+	for _, ep := range sb.members() {
+		ids = append(ids, ep.n.ID())
+	}
+	slices.Sort(ids)
+	return strings.Join(slices.Compact(ids), " ")
 }

@@ -3,10 +3,14 @@ package libnetwork_test
 import (
 	"context"
 	"fmt"
+	"maps"
+	"net"
 	"net/netip"
 	"os"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -143,6 +147,104 @@ func TestContainersOwnServer(t *testing.T) {
 		t.Errorf("answer %q", got)
 	}
 	empty(t, c)
+}
+
+// A hundred thousand questions while containers come and go a thousand times a minute: who
+// stays is always found, and who is found is the right one.
+func TestNamesUnderChurn(t *testing.T) {
+	const (
+		clients, questions = 4, 25_000
+		pause              = 40 * time.Millisecond // between a container and the next
+	)
+	l := newLan(t)
+	c := l.open(t)
+	n := must[libnetwork.Network](t)(c.NewNetwork("bridge", "front", "", libnetwork.NetworkOptionIpam("", "",
+		[]*libnetwork.IpamConf{{PreferredPool: "10.20.0.0/24", Gateway: "10.20.0.1"}}, nil, nil)))
+	asker := must[libnetwork.Sandbox](t)(attach(n, c, "asker"))
+	fixed := lookUp(t, asker.Key(), "asker", dns.TypeA)
+	moving := netip.MustParseAddr("10.20.0.77").String()
+	ctx, stop := context.WithCancel(t.Context())
+	var group sync.WaitGroup
+	moves := 0
+	group.Go(func() {
+		for ctx.Err() == nil {
+			sb, err := c.NewSandbox("mover")
+			if err == nil {
+				var ep libnetwork.Endpoint
+				ep, err = n.CreateEndpoint("mover", libnetwork.CreateOptionIpam(net.ParseIP(moving), nil, nil, nil))
+				if err == nil {
+					err = ep.Join(sb)
+				}
+				if err == nil {
+					err = sb.Delete()
+				}
+			}
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			moves++
+			time.Sleep(pause)
+		}
+	})
+	var wrong atomic.Int64
+	var asking sync.WaitGroup
+	begin := time.Now()
+	for range clients {
+		asking.Go(func() {
+			wrong.Add(askMany(t, asker.Key(), questions, map[string][]string{"asker.": {fixed}, "mover.": {moving, ""}}))
+		})
+	}
+	asking.Wait()
+	took := time.Since(begin)
+	stop()
+	group.Wait()
+	t.Logf("%d questions in %v, while a container came and went %d times", clients*questions, took.Round(time.Millisecond), moves)
+	if wrong.Load() > 0 {
+		t.Errorf("%d wrong answers", wrong.Load())
+	}
+	empty(t, c)
+}
+
+// askMany asks for the names in turn, over one socket, and counts answers that are none of
+// those that may be; "" is SERVFAIL.
+func askMany(t *testing.T, namespace string, count int, may map[string][]string) (wrong int64) {
+	var conn *dns.Conn
+	err := kerneltest.Do(namespace, func() (err error) {
+		conn, err = dns.Dial("udp", embedded)
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+		return 1
+	}
+	defer conn.Close() //nolint:errcheck // nothing to lose
+	names := slices.Sorted(maps.Keys(may))
+	for i := range count {
+		name := names[i%len(names)]
+		question := new(dns.Msg).SetQuestion(name, dns.TypeA)
+		_ = conn.SetDeadline(time.Now().Add(patience))
+		err := conn.WriteMsg(question)
+		var answer *dns.Msg
+		if err == nil {
+			answer, err = conn.ReadMsg()
+		}
+		got := ""
+		switch {
+		case err != nil || answer.Id != question.Id:
+			got = fmt.Sprint("no answer: ", err)
+		case len(answer.Answer) == 1:
+			got = answer.Answer[0].(*dns.A).A.String()
+		case answer.Rcode != dns.RcodeServerFailure:
+			got = answer.String()
+		}
+		if !slices.Contains(may[name], got) {
+			if wrong++; wrong < 4 {
+				t.Errorf("%s: %q", name, got)
+			}
+		}
+	}
+	return wrong
 }
 
 // A name is there when joining has returned, and gone when leaving has: each time.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -194,6 +195,45 @@ func TestNameServerOnTheHostsLoopback(t *testing.T) {
 	empty(t, c)
 }
 
+// What one container has asked, another of the network does not ask again; one of another
+// network does.
+func TestAnswersAreShared(t *testing.T) {
+	l := newLan(t)
+	var packets net.PacketConn
+	ok(t, kerneltest.Do(l.Neighbor, func() (err error) {
+		packets, err = net.ListenPacket("udp", kerneltest.NeighborIPv4+":53")
+		return err
+	}))
+	var asked atomic.Int64
+	server := &dns.Server{PacketConn: packets, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, question *dns.Msg) {
+		asked.Add(1)
+		rr, _ := dns.NewRR("outside.example. 60 IN A 203.0.113.8")
+		answer := new(dns.Msg).SetReply(question)
+		answer.Answer = []dns.RR{rr}
+		_ = w.WriteMsg(answer)
+	})}
+	go func() { _ = server.ActivateAndServe() }()
+	defer server.Shutdown() //nolint:errcheck // nothing is left to be answered
+	c := l.open(t)
+	for i, test := range []struct {
+		network string
+		asked   int64
+	}{{"one", 1}, {"one", 1}, {"two", 2}} {
+		n, err := c.NetworkByName(test.network)
+		if err != nil {
+			n = must[libnetwork.Network](t)(c.NewNetwork("bridge", test.network, ""))
+		}
+		name := fmt.Sprint("client", i)
+		sb := must[libnetwork.Sandbox](t)(c.NewSandbox(name, libnetwork.OptionDNS(kerneltest.NeighborIPv4)))
+		ok(t, must[libnetwork.Endpoint](t)(n.CreateEndpoint(name)).Join(sb))
+		wantNames(t, sb, dns.TypeA, map[string]string{"outside.example": "203.0.113.8"})
+		if got := asked.Load(); got != test.asked {
+			t.Errorf("%s on %s: the server was asked %d times by now, want %d", name, test.network, got, test.asked)
+		}
+	}
+	empty(t, c)
+}
+
 // glibc, busybox and Go find containers and what is outside by the files that the sandbox
 // has, unchanged.
 func TestLibraries(t *testing.T) {
@@ -204,15 +244,15 @@ func TestLibraries(t *testing.T) {
 	must[libnetwork.Sandbox](t)(attach(n, c, "db"))
 	folder := t.TempDir()
 	sb := must[libnetwork.Sandbox](t)(c.NewSandbox("web", libnetwork.OptionDNS(kerneltest.NeighborIPv4), libnetwork.OptionDNSSearch("example"),
-		libnetwork.OptionHostname("web"), libnetwork.OptionHostsPath(folder+"/hosts"), libnetwork.OptionResolvConfPath(folder+"/resolv.conf")))
+		libnetwork.OptionHostname("web"), libnetwork.OptionExtraHost("host.internal", "host-gateway"), libnetwork.OptionHostsPath(folder+"/hosts"), libnetwork.OptionResolvConfPath(folder+"/resolv.conf")))
 	ep := must[libnetwork.Endpoint](t)(n.CreateEndpoint("web"))
 	ok(t, ep.Join(sb))
 	db := lookUp(t, sb.Key(), "db", dns.TypeA)
-	for name, want := range map[string]string{"db": db, "db.front": db, "outside.example": "203.0.113.5", "outside": "203.0.113.5", "web": address(ep).String()} {
+	for name, want := range map[string]string{"db": db, "db.front": db, "outside.example": "203.0.113.5", "outside": "203.0.113.5", "web": address(ep).String(), "host.internal": gateway(ep)} {
 		for library, command := range map[string]string{
 			"glibc": "getent ahostsv4 " + name, "busybox": "busybox nslookup " + name + ".", "go": lookedUp + "=" + name + " /proc/self/exe",
 		} {
-			if library == "busybox" && (name == "web" || name == "outside") {
+			if library == "busybox" && (name == "web" || name == "outside" || name == "host.internal") {
 				continue // its nslookup looks into no hosts file, and tries search domains first
 			}
 			command = strings.Replace(command, "/proc/self/exe", fmt.Sprintf("/proc/%d/exe", os.Getpid()), 1)

@@ -71,11 +71,34 @@ func (sb *sandbox) hostsEntries(rec *cnm.Sandbox) []etchosts.Entry {
 		}
 	}
 	for _, extra := range rec.ExtraHosts {
+		if extra.IP == hostGateway {
+			for _, address := range sb.gatewayAddresses() {
+				entries = append(entries, etchosts.Entry{IP: address, Names: []string{extra.Name}})
+			}
+			continue
+		}
 		if address, err := netip.ParseAddr(extra.IP); err == nil {
 			entries = append(entries, etchosts.Entry{IP: address, Names: []string{extra.Name}})
 		}
 	}
 	return append(entries, sb.c.parentEntries(rec.ContainerID)...)
+}
+
+// hostGateway, in place of an address, stands for the host, as the container reaches it.
+const hostGateway = "host-gateway"
+
+// gatewayAddresses are the host's in the networks that give the default routes.
+func (sb *sandbox) gatewayAddresses() []netip.Addr {
+	var out []netip.Addr
+	ranked := byGatewayRank(recordsOf(sb.members()), sb.c.networkName)
+	for _, gateway := range []func(*cnm.Endpoint) netip.Addr{
+		func(ep *cnm.Endpoint) netip.Addr { return ep.Gateway4 }, func(ep *cnm.Endpoint) netip.Addr { return ep.Gateway6 },
+	} {
+		if i := slices.IndexFunc(ranked, func(ep *cnm.Endpoint) bool { return gateway(ep).IsValid() }); i >= 0 {
+			out = append(out, gateway(ranked[i]))
+		}
+	}
+	return out
 }
 
 // ownNames are the full name and the short one.

@@ -61,10 +61,15 @@ func OptionOriginHostsPath(path string) SandboxOption {
 	return func(sb *sandboxSpec) { sb.record.OriginHostsPath = path }
 }
 
-// OptionExtraHost adds a line to the hosts file.
+// OptionExtraHost adds a line to the hosts file. The IP "host-gateway" stands for the host,
+// at its addresses in the networks that give the sandbox its default routes.
 func OptionExtraHost(name string, IP string) SandboxOption {
 	return func(sb *sandboxSpec) {
-		if err := checkHost(name, IP); err != nil {
+		address := IP
+		if IP == hostGateway {
+			address = "0.0.0.0" // which one is not known yet
+		}
+		if err := checkHost(name, address); err != nil {
 			sb.fail(err)
 		}
 		sb.record.ExtraHosts = append(sb.record.ExtraHosts, cnm.HostEntry{Name: name, IP: IP})

@@ -1,6 +1,7 @@
 package resolver
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -29,7 +30,7 @@ func newUpstreamSet(list []Upstream) *upstreamSet {
 	s := &upstreamSet{list: append([]Upstream(nil), list...)}
 	var text []byte
 	for _, u := range list {
-		text = fmt.Appendf(text, "%q %s\n", u.Key, u.Address)
+		text = fmt.Appendf(text, "%q %s\n", cmp.Or(u.Realm, u.Key), u.Address)
 	}
 	sum := sha256.Sum256(text) // so that no two lists have the same
 	copy(s.id[:], sum[:])
@@ -42,7 +43,7 @@ func (s *upstreamSet) is(list []Upstream) bool {
 		return false
 	}
 	for i := range list {
-		if s.list[i].Address != list[i].Address || s.list[i].Key != list[i].Key {
+		if s.list[i].Address != list[i].Address || s.list[i].Key != list[i].Key || s.list[i].Realm != list[i].Realm {
 			return false
 		}
 	}

@@ -32,10 +32,12 @@ type Upstream struct {
 	// Dial connects to Address; the network is udp or tcp. Nil stands for a net.Dialer.
 	// It must heed the context.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
-	// Key names the place that Dial connects from, as different network namespaces get
-	// different answers from one address. Upstreams of the same Key and Address share
-	// sockets and answers; Dial must be equivalent for them.
+	// Key names the place that Dial connects from. Upstreams of the same Key and Address
+	// share sockets; Dial must be equivalent for them.
 	Key string
+	// Realm names the places that get the same answers from one address, which are asked
+	// for once and kept for all of them. Empty stands for the Key.
+	Realm string
 }
 
 // ForwarderOptions tune a forwarder. The zero value serves.
