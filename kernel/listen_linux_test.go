@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -98,4 +99,30 @@ func serve(packets net.PacketConn, streams net.Listener, name string) {
 			_ = conn.Close()
 		}
 	}()
+}
+
+// BenchmarkListen takes the address in a new namespace.
+func BenchmarkListen(b *testing.B) {
+	host, err := kernel.Open(kernel.Options{HostNamespace: kerneltest.NewNamespace(b), Instance: "bench"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	folder := b.TempDir()
+	var total time.Duration
+	for b.Loop() {
+		path := filepath.Join(folder, "ns")
+		if err := host.Namespaces().Create(b.Context(), path); err != nil {
+			b.Fatal(err)
+		}
+		begin := time.Now()
+		packets, streams, err := host.Container().Listen(b.Context(), path, netip.MustParseAddrPort("127.0.0.11:53"))
+		if err != nil {
+			b.Fatal(err)
+		}
+		total += time.Since(begin)
+		_, _ = packets.Close(), streams.Close()
+		_ = host.Namespaces().Delete(b.Context(), path)
+	}
+	b.ReportMetric(total.Seconds()*1e6/float64(b.N), "us/listen")
+	_ = host.Close()
 }
