@@ -215,6 +215,10 @@ func (t *trip) try(ctx context.Context, u Upstream) (a *answer, answered bool) {
 	defer cancel()
 	p := f.peer(u)
 	a, err := t.talk(ctx, p, u)
+	for errors.Is(err, errPruned) && ctx.Err() == nil {
+		p = f.peer(u)
+		a, err = t.talk(ctx, p, u)
+	}
 	if err != nil {
 		t.note(p, u, err)
 		return nil, false
@@ -239,7 +243,8 @@ func (t *trip) note(p *peer, u Upstream, err error) {
 	} else if f.ctx.Err() == nil {
 		f.errors.Add(1)
 	}
-	if f.ctx.Err() == nil && p.failed() {
+	ours := errors.Is(err, errSockets) || errors.Is(err, errLineBusy) || errors.Is(err, errClosed)
+	if !ours && f.ctx.Err() == nil && p.failed() {
 		f.options.Log.Debug("name server does not answer", "server", u.Address, "from", u.Key, "error", cause)
 	}
 	if len(t.errs) < 4 {

@@ -34,7 +34,9 @@ type Upstream struct {
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Key names the place that Dial connects from, as different network namespaces get
 	// different answers from one address. Upstreams of the same Key and Address share
-	// sockets and answers; Dial must be equivalent for them.
+	// sockets and answers, so Dial must be equivalent for them. Who has a say in a
+	// namespace can forge the answers that come in there: no two containers should have
+	// a key in common, but for what is asked from the host.
 	Key string
 }
 
@@ -151,8 +153,9 @@ func (f *Forwarder) Close() error {
 }
 
 // Forget closes the sockets of all upstreams with a Key, and fails what is asked by them.
-// Open sockets keep a network namespace alive, so it is to be called when that shall go;
-// without it they are closed after 10 seconds without a question.
+// Open sockets keep a network namespace alive, so it is to be called when that shall go,
+// after the servers that ask from there were closed. Without it sockets are closed after
+// 10 to 20 seconds without a question.
 func (f *Forwarder) Forget(key string) {
 	f.forget(func(k peerKey) bool { return k.key == key }, errClosed)
 }
@@ -208,7 +211,7 @@ func (f *Forwarder) peer(u Upstream) *peer {
 	if p == nil {
 		if len(f.peers) >= peersKept {
 			for key, p := range f.peers {
-				if p.idle() {
+				if p.prune() {
 					delete(f.peers, key)
 				}
 			}

@@ -66,7 +66,7 @@ func (w wrapped) WriteToUDPAddrPort(msg []byte, to netip.AddrPort) (int, error) 
 // serveUDP answers datagrams until the socket is closed.
 func (s *Server) serveUDP() {
 	in := make([]byte, maxQuery)
-	out := make([]byte, 0, maxQuery)
+	out := make([]byte, 0, ownSize)
 	var q query
 	for {
 		n, from, err := s.udp.ReadFromUDPAddrPort(in)
