@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/miekg/dns"
@@ -236,20 +237,36 @@ func (t *trip) try(ctx context.Context, u Upstream) (a *answer, answered bool) {
 // note counts a failure, and tells of the first one of several.
 func (t *trip) note(p *peer, u Upstream, err error) {
 	f := t.forwarder
-	cause := err.Error()
 	if errors.Is(err, context.DeadlineExceeded) {
-		cause = "timeout"
 		f.timeouts.Add(1)
 	} else if f.ctx.Err() == nil {
 		f.errors.Add(1)
 	}
 	ours := errors.Is(err, errSockets) || errors.Is(err, errLineBusy) || errors.Is(err, errClosed)
 	if !ours && f.ctx.Err() == nil && p.failed() {
-		f.options.Log.Debug("name server does not answer", "server", u.Address, "from", u.Key, "error", cause)
+		f.options.Log.Debug("name server does not answer", "server", u.Address, "from", u.Key, "error", err)
 	}
 	if len(t.errs) < 4 {
-		t.errs = append(t.errs, u.Address.String()+": "+cause)
+		t.errs = append(t.errs, u.Address.String()+": "+forClient(err))
 	}
+}
+
+// forClient tells a client what went wrong, and nothing of the host: a dialer's error may
+// have its paths.
+func forClient(err error) string {
+	var code syscall.Errno
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return "timeout"
+	case errors.As(err, &code):
+		return code.Error()
+	}
+	for _, known := range []error{errCut, errMessage, errSockets, errLineBusy} {
+		if errors.Is(err, known) {
+			return known.Error()
+		}
+	}
+	return "cannot be reached"
 }
 
 // talk asks by UDP, and by TCP for what a datagram does not hold.

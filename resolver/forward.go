@@ -81,8 +81,8 @@ type ForwarderStatistics struct {
 	// Strays counts messages that answered no question under way: they were late, or
 	// forged.
 	Strays int64
-	// Failed counts questions that no upstream answered, Limited those that were not put
-	// as there were too many.
+	// Failed counts questions that no upstream answered, or all refused, Limited those
+	// that were not put as there were too many.
 	Failed, Limited int64
 	// Hits and Misses count what was looked for among the answers kept, Evicted those
 	// that made room for others.
