@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"github.com/docker/libnetwork/cnm"
 	"github.com/docker/libnetwork/resolvconf"
@@ -70,18 +69,20 @@ func (sb *sandbox) nameServers() []resolver.Upstream {
 	return nil
 }
 
-// setNameServers takes those that the sandbox's resolv.conf would name without us.
+// setNameServers takes those that the sandbox's resolv.conf would name without us. Answers
+// that come in by a container's namespace, where it may forge them, are kept for that
+// container only; those that the host gets are for all.
 func (sb *sandbox) setNameServers(servers []resolvconf.External) {
 	inside := !slices.ContainsFunc(sb.members(), func(ep *endpoint) bool { return !ep.n.record.Load().Internal })
 	upstreams := make([]resolver.Upstream, 0, len(servers))
-	key, realm, c := sb.record.Load().Key, sb.realm(), sb.c
+	key, c := sb.record.Load().Key, sb.c
 	for _, server := range servers {
-		u := resolver.Upstream{Address: netip.AddrPortFrom(server.Addr, dnsPort), Key: key, Realm: realm}
+		u := resolver.Upstream{Address: netip.AddrPortFrom(server.Addr, dnsPort), Key: key}
 		u.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
 			return c.host.Container().Dial(ctx, key, network, address)
 		}
 		if server.Host {
-			u.Key, u.Realm, u.Dial = "", "", c.host.Ports().Dial
+			u.Key, u.Dial = "", c.host.Ports().Dial
 		}
 		upstreams = append(upstreams, u)
 	}
@@ -89,15 +90,4 @@ func (sb *sandbox) setNameServers(servers []resolvconf.External) {
 		upstreams = nil
 	}
 	sb.upstreams.Store(&upstreams)
-}
-
-// realm is the same for all sandboxes that are in the same networks: name servers outside
-// see them come from one place.
-func (sb *sandbox) realm() string {
-	var ids []string
-	for _, ep := range sb.members() {
-		ids = append(ids, ep.n.ID())
-	}
-	slices.Sort(ids)
-	return strings.Join(slices.Compact(ids), " ")
 }

@@ -195,40 +195,45 @@ func TestNameServerOnTheHostsLoopback(t *testing.T) {
 	empty(t, c)
 }
 
-// What one container has asked, another of the network does not ask again; one of another
-// network does.
-func TestAnswersAreShared(t *testing.T) {
+// What the host has asked for one container it does not ask again for another; what came in
+// by a container's own namespace, which it may have forged, is for nobody else.
+func TestAnswersAreSharedIfTheHostAsked(t *testing.T) {
 	l := newLan(t)
-	var packets net.PacketConn
-	ok(t, kerneltest.Do(l.Neighbor, func() (err error) {
-		packets, err = net.ListenPacket("udp", kerneltest.NeighborIPv4+":53")
-		return err
-	}))
 	var asked atomic.Int64
-	server := &dns.Server{PacketConn: packets, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, question *dns.Msg) {
+	handler := dns.HandlerFunc(func(w dns.ResponseWriter, question *dns.Msg) {
 		asked.Add(1)
 		rr, _ := dns.NewRR("outside.example. 60 IN A 203.0.113.8")
 		answer := new(dns.Msg).SetReply(question)
 		answer.Answer = []dns.RR{rr}
 		_ = w.WriteMsg(answer)
-	})}
-	go func() { _ = server.ActivateAndServe() }()
-	defer server.Shutdown() //nolint:errcheck // nothing is left to be answered
+	})
+	for namespace, address := range map[string]string{l.Neighbor: kerneltest.NeighborIPv4 + ":53", l.Host: "127.0.0.53:53"} {
+		var packets net.PacketConn
+		ok(t, kerneltest.Do(namespace, func() (err error) {
+			packets, err = net.ListenPacket("udp", address)
+			return err
+		}))
+		server := &dns.Server{PacketConn: packets, Handler: handler}
+		go func() { _ = server.ActivateAndServe() }()
+		defer server.Shutdown() //nolint:errcheck // nothing is left to be answered
+	}
+	origin := t.TempDir() + "/resolv.conf"
+	ok(t, os.WriteFile(origin, []byte("nameserver 127.0.0.53\n"), 0o600))
 	c := l.open(t)
+	n := must[libnetwork.Network](t)(c.NewNetwork("bridge", "front", ""))
 	for i, test := range []struct {
-		network string
-		asked   int64
-	}{{"one", 1}, {"one", 1}, {"two", 2}} {
-		n, err := c.NetworkByName(test.network)
-		if err != nil {
-			n = must[libnetwork.Network](t)(c.NewNetwork("bridge", test.network, ""))
-		}
+		option libnetwork.SandboxOption
+		asked  int64
+	}{
+		{libnetwork.OptionOriginResolvConfPath(origin), 1}, {libnetwork.OptionOriginResolvConfPath(origin), 1},
+		{libnetwork.OptionDNS(kerneltest.NeighborIPv4), 2}, {libnetwork.OptionDNS(kerneltest.NeighborIPv4), 3},
+	} {
 		name := fmt.Sprint("client", i)
-		sb := must[libnetwork.Sandbox](t)(c.NewSandbox(name, libnetwork.OptionDNS(kerneltest.NeighborIPv4)))
+		sb := must[libnetwork.Sandbox](t)(c.NewSandbox(name, test.option))
 		ok(t, must[libnetwork.Endpoint](t)(n.CreateEndpoint(name)).Join(sb))
 		wantNames(t, sb, dns.TypeA, map[string]string{"outside.example": "203.0.113.8"})
 		if got := asked.Load(); got != test.asked {
-			t.Errorf("%s on %s: the server was asked %d times by now, want %d", name, test.network, got, test.asked)
+			t.Errorf("%s: the servers were asked %d times by now, want %d", name, got, test.asked)
 		}
 	}
 	empty(t, c)

@@ -146,3 +146,31 @@ func quick(b *testing.B) (address netip.AddrPort) {
 	b.Cleanup(func() { _ = conn.Close(); <-done })
 	return conn.LocalAddr().(*net.UDPAddr).AddrPort()
 }
+
+// BenchmarkNames measures what a change of a network with a thousand containers costs, what
+// a view of three of them does, and a question.
+func BenchmarkNames(b *testing.B) {
+	one, two, three := many("one", 1000), many("two", 1000), many("three", 1000)
+	b.Run("network", func(b *testing.B) {
+		b.ReportAllocs()
+		records := manyRecords("one", 1000)
+		for b.Loop() {
+			resolver.NewNames(records, nil, nil)
+		}
+	})
+	b.Run("view", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			resolver.NewView(nil, one, two, three)
+		}
+	})
+	view := resolver.NewView(nil, one, two, three)
+	for name, known := range map[string]string{"hit": "container500.three", "miss": "www.example.com"} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				view.Lookup(known)
+			}
+		})
+	}
+}

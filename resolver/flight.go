@@ -1,13 +1,13 @@
 package resolver
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/miekg/dns"
@@ -30,7 +30,7 @@ func newUpstreamSet(list []Upstream) *upstreamSet {
 	s := &upstreamSet{list: append([]Upstream(nil), list...)}
 	var text []byte
 	for _, u := range list {
-		text = fmt.Appendf(text, "%q %s\n", cmp.Or(u.Realm, u.Key), u.Address)
+		text = fmt.Appendf(text, "%q %s\n", u.Key, u.Address)
 	}
 	sum := sha256.Sum256(text) // so that no two lists have the same
 	copy(s.id[:], sum[:])
@@ -43,7 +43,7 @@ func (s *upstreamSet) is(list []Upstream) bool {
 		return false
 	}
 	for i := range list {
-		if s.list[i].Address != list[i].Address || s.list[i].Key != list[i].Key || s.list[i].Realm != list[i].Realm {
+		if s.list[i].Address != list[i].Address || s.list[i].Key != list[i].Key {
 			return false
 		}
 	}
@@ -216,6 +216,10 @@ func (t *trip) try(ctx context.Context, u Upstream) (a *answer, answered bool) {
 	defer cancel()
 	p := f.peer(u)
 	a, err := t.talk(ctx, p, u)
+	for errors.Is(err, errPruned) && ctx.Err() == nil {
+		p = f.peer(u)
+		a, err = t.talk(ctx, p, u)
+	}
 	if err != nil {
 		t.note(p, u, err)
 		return nil, false
@@ -233,19 +237,36 @@ func (t *trip) try(ctx context.Context, u Upstream) (a *answer, answered bool) {
 // note counts a failure, and tells of the first one of several.
 func (t *trip) note(p *peer, u Upstream, err error) {
 	f := t.forwarder
-	cause := err.Error()
 	if errors.Is(err, context.DeadlineExceeded) {
-		cause = "timeout"
 		f.timeouts.Add(1)
 	} else if f.ctx.Err() == nil {
 		f.errors.Add(1)
 	}
-	if f.ctx.Err() == nil && p.failed() {
-		f.options.Log.Debug("name server does not answer", "server", u.Address, "from", u.Key, "error", cause)
+	ours := errors.Is(err, errSockets) || errors.Is(err, errLineBusy) || errors.Is(err, errClosed)
+	if !ours && f.ctx.Err() == nil && p.failed() {
+		f.options.Log.Debug("name server does not answer", "server", u.Address, "from", u.Key, "error", err)
 	}
 	if len(t.errs) < 4 {
-		t.errs = append(t.errs, u.Address.String()+": "+cause)
+		t.errs = append(t.errs, u.Address.String()+": "+forClient(err))
 	}
+}
+
+// forClient tells a client what went wrong, and nothing of the host: a dialer's error may
+// have its paths.
+func forClient(err error) string {
+	var code syscall.Errno
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return "timeout"
+	case errors.As(err, &code):
+		return code.Error()
+	}
+	for _, known := range []error{errCut, errMessage, errSockets, errLineBusy} {
+		if errors.Is(err, known) {
+			return known.Error()
+		}
+	}
+	return "cannot be reached"
 }
 
 // talk asks by UDP, and by TCP for what a datagram does not hold.

@@ -32,12 +32,12 @@ type Upstream struct {
 	// Dial connects to Address; the network is udp or tcp. Nil stands for a net.Dialer.
 	// It must heed the context.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
-	// Key names the place that Dial connects from. Upstreams of the same Key and Address
-	// share sockets; Dial must be equivalent for them.
+	// Key names the place that Dial connects from, as different network namespaces get
+	// different answers from one address. Upstreams of the same Key and Address share
+	// sockets and answers, so Dial must be equivalent for them. Who has a say in a
+	// namespace can forge the answers that come in there: no two containers should have
+	// a key in common, but for what is asked from the host.
 	Key string
-	// Realm names the places that get the same answers from one address, which are asked
-	// for once and kept for all of them. Empty stands for the Key.
-	Realm string
 }
 
 // ForwarderOptions tune a forwarder. The zero value serves.
@@ -81,8 +81,8 @@ type ForwarderStatistics struct {
 	// Strays counts messages that answered no question under way: they were late, or
 	// forged.
 	Strays int64
-	// Failed counts questions that no upstream answered, Limited those that were not put
-	// as there were too many.
+	// Failed counts questions that no upstream answered, or all refused, Limited those
+	// that were not put as there were too many.
 	Failed, Limited int64
 	// Hits and Misses count what was looked for among the answers kept, Evicted those
 	// that made room for others.
@@ -153,8 +153,9 @@ func (f *Forwarder) Close() error {
 }
 
 // Forget closes the sockets of all upstreams with a Key, and fails what is asked by them.
-// Open sockets keep a network namespace alive, so it is to be called when that shall go;
-// without it they are closed after 10 seconds without a question.
+// Open sockets keep a network namespace alive, so it is to be called when that shall go,
+// after the servers that ask from there were closed. Without it sockets are closed after
+// 10 to 20 seconds without a question.
 func (f *Forwarder) Forget(key string) {
 	f.forget(func(k peerKey) bool { return k.key == key }, errClosed)
 }
@@ -210,7 +211,7 @@ func (f *Forwarder) peer(u Upstream) *peer {
 	if p == nil {
 		if len(f.peers) >= peersKept {
 			for key, p := range f.peers {
-				if p.idle() {
+				if p.prune() {
 					delete(f.peers, key)
 				}
 			}

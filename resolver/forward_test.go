@@ -94,7 +94,7 @@ func TestUpstreams(t *testing.T) {
 		{"no route", []any{resolver.Upstream{Address: down.Address, Dial: nowhere}, good(t)}, goodAnswer + " | | OPT", "", []int64{0, 1}},
 		{"all down", []any{down}, failed, down.Address.String(), nil},
 		{"all silent", []any{silent, silent}, failed, "timeout", []int64{2, 2}},
-		{"all unreachable", []any{resolver.Upstream{Address: down.Address, Dial: nowhere}}, failed, "network is unreachable", nil},
+		{"all unreachable", []any{resolver.Upstream{Address: down.Address, Dial: nowhere}}, failed, down.Address.String() + ": network is unreachable", nil},
 		{"wrong ID", []any{forged(t, func(m *dns.Msg) { m.Id ^= 1 }, true)}, goodAnswer + " | | OPT", "", []int64{1}},
 		{"wrong name", []any{forged(t, func(m *dns.Msg) { m.Question[0].Name = "example.org." }, true)}, goodAnswer + " | | OPT", "", []int64{1}},
 		{"longer name", []any{forged(t, func(m *dns.Msg) { m.Question[0].Name = "www.example.com." }, true)}, goodAnswer + " | | OPT", "", []int64{1}},

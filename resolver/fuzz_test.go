@@ -205,19 +205,3 @@ func FuzzReply(f *testing.F) {
 		}
 	})
 }
-
-// TestIDIsGivenBackOnce has a question end whose ID another one has by then.
-func TestIDIsGivenBackOnce(t *testing.T) {
-	l := &line{peer: newPeer(NewForwarder(ForwarderOptions{}), netip.AddrPort{}), pending: map[uint16]*exchange{}}
-	first, second := new(exchange), new(exchange)
-	if err := l.begin(first); err != nil {
-		t.Fatal(err)
-	}
-	delete(l.pending, first.id) // as an answer does
-	second.id = first.id
-	l.pending[second.id] = second
-	l.end(first)
-	if l.pending[second.id] != second {
-		t.Error("the second question is forgotten with the first")
-	}
-}

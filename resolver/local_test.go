@@ -2,11 +2,11 @@ package resolver_test
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -15,7 +15,7 @@ import (
 	"github.com/docker/libnetwork/resolver"
 )
 
-var errNowhere = errors.New("network is unreachable")
+var errNowhere = fmt.Errorf("enter /run/secret: %w", syscall.ENETUNREACH)
 
 // summary tells an answer in a line: code, bits, and the records of its sections.
 func summary(m *dns.Msg) string {

@@ -74,16 +74,24 @@ type target struct {
 // one of the prefixes that is nobody's does not exist, rather than being asked outside.
 // It takes time and memory in proportion to what it is given, and keeps none of it.
 func NewNames(records []Record, services []Service, prefixes []netip.Prefix) *Names {
-	n := &Names{
-		nodes:   make(map[string]*node, len(records)+len(services)),
-		reverse: make(map[netip.Addr][]byte),
+	reverse := 0
+	for _, r := range records {
+		if r.Reverse {
+			reverse += len(r.Addrs)
+		}
+	}
+	most := len(records) + len(services)
+	b := namesBuilder{
+		Names: &Names{nodes: make(map[string]*node, most), reverse: make(map[netip.Addr][]byte, reverse)},
+		slab:  make([]node, 0, most),
 	}
 	for _, r := range records {
-		n.addRecord(r)
+		b.addRecord(r)
 	}
 	for _, s := range services {
-		n.addService(s)
+		b.addService(s)
 	}
+	n := b.Names
 	for _, p := range prefixes {
 		if !p.IsValid() {
 			continue
@@ -102,10 +110,21 @@ func NewNames(records []Record, services []Service, prefixes []netip.Prefix) *Na
 	return n
 }
 
-func (n *Names) addRecord(r Record) {
-	wire, ok := appendName(nil, r.Name)
+// namesBuilder makes names. A network with a thousand containers is built again at each
+// change, so nodes are allocated together, and names only if they are kept.
+type namesBuilder struct {
+	*Names
+	slab   []node // has room for all
+	buffer [maxName]byte
+}
+
+func (n *namesBuilder) addRecord(r Record) {
+	wire, ok := appendName(n.buffer[:0], r.Name)
 	if !ok {
 		return
+	}
+	if r.Reverse {
+		wire = slices.Clone(wire)
 	}
 	at := n.node(wire)
 	for _, addr := range r.Addrs {
@@ -124,8 +143,8 @@ func (n *Names) addRecord(r Record) {
 	}
 }
 
-func (n *Names) addService(s Service) {
-	owner, ok := appendName(nil, "_"+s.Port+"._"+s.Proto+"."+s.Name)
+func (n *namesBuilder) addService(s Service) {
+	owner, ok := appendName(n.buffer[:0], "_"+s.Port+"._"+s.Proto+"."+s.Name)
 	if !ok {
 		return
 	}
@@ -138,12 +157,14 @@ func (n *Names) addService(s Service) {
 }
 
 // node returns the node of a name, made if need be.
-func (n *Names) node(wire []byte) *node {
-	key := string(lower(slices.Clone(wire)))
-	at := n.nodes[key]
+func (n *namesBuilder) node(wire []byte) *node {
+	var buffer [maxName]byte
+	key := lower(append(buffer[:0], wire...))
+	at := n.nodes[string(key)]
 	if at == nil {
-		at = new(node)
-		n.nodes[key] = at
+		n.slab = append(n.slab, node{})
+		at = &n.slab[len(n.slab)-1]
+		n.nodes[string(key)] = at
 	}
 	return at
 }

@@ -178,13 +178,17 @@ func TestMissesDoNotAllocate(t *testing.T) {
 
 // many returns names of a network with n containers.
 func many(network string, n int) *resolver.Names {
+	return resolver.NewNames(manyRecords(network, n), nil, prefixes("10.0.0.0/16"))
+}
+
+func manyRecords(network string, n int) []resolver.Record {
 	var records []resolver.Record
 	for i := range n {
 		list := []netip.Addr{netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)})}
 		name := fmt.Sprintf("container%d", i)
 		records = append(records, resolver.Record{Name: name + "." + network, Addrs: list, Reverse: true}, resolver.Record{Name: name, Addrs: list})
 	}
-	return resolver.NewNames(records, nil, prefixes("10.0.0.0/16"))
+	return records
 }
 
 // reference answers in the most simple way: by looking at everything in turn.

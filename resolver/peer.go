@@ -26,7 +26,11 @@ const (
 	peersKept = 256
 )
 
-var errSockets = errors.New("too many sockets to name servers")
+// Reasons that are none of an upstream's.
+var (
+	errSockets = errors.New("too many sockets to name servers")
+	errPruned  = errors.New("name server was out of use")
+)
 
 // peerKey tells upstreams apart.
 type peerKey struct {
@@ -52,6 +56,7 @@ type pool struct {
 
 	mu    sync.Mutex
 	lines []*line // with those that are retired
+	gone  error   // why there will be no more
 }
 
 func newPeer(f *Forwarder, address netip.AddrPort) *peer {
@@ -144,15 +149,26 @@ func (p *peer) connect(ctx context.Context, u Upstream, stream bool) (*line, err
 	}
 	now := time.Now()
 	l := &line{peer: p, conn: conn, stream: stream, born: now, used: now, pending: make(map[uint16]*exchange)}
-	pool := p.pool(stream)
-	pool.mu.Lock()
-	pool.lines = append(pool.lines, l)
-	pool.mu.Unlock()
+	if err := p.pool(stream).add(l); err != nil {
+		_ = conn.Close()
+		f.sockets.Add(-1)
+		return nil, err
+	}
 	if !f.spawn(l.read) {
 		l.close(errClosed)
 		return nil, errClosed
 	}
 	return l, nil
+}
+
+// add keeps a line, unless nobody would find it there.
+func (p *pool) add(l *line) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.gone == nil {
+		p.lines = append(p.lines, l)
+	}
+	return p.gone
 }
 
 // remove forgets a line that is closed.
@@ -166,10 +182,11 @@ func (p *peer) remove(l *line) {
 	}
 }
 
-// close ends all lines.
+// close ends all lines, and lets no more be made.
 func (p *peer) close(why error) {
 	for _, pool := range []*pool{&p.udp, &p.tcp} {
 		pool.mu.Lock()
+		pool.gone = why
 		lines := slices.Clone(pool.lines)
 		pool.mu.Unlock()
 		for _, l := range lines {
@@ -178,13 +195,17 @@ func (p *peer) close(why error) {
 	}
 }
 
-// idle reports whether no line is open.
-func (p *peer) idle() bool {
+// prune lets no more lines be made if there are none, and reports that.
+func (p *peer) prune() bool {
 	p.udp.mu.Lock()
 	defer p.udp.mu.Unlock()
 	p.tcp.mu.Lock()
 	defer p.tcp.mu.Unlock()
-	return len(p.udp.lines)+len(p.tcp.lines) == 0
+	if len(p.udp.lines)+len(p.tcp.lines) > 0 {
+		return false
+	}
+	p.udp.gone, p.tcp.gone = errPruned, errPruned
+	return true
 }
 
 // ask sends a question and returns the answer as it came. The message has room for its
@@ -201,7 +222,7 @@ func (p *peer) ask(ctx context.Context, u Upstream, framed, question []byte, str
 			return r, r.err
 		case errors.Is(r.err, errLineBusy) && !stream:
 			// Others have used its port up meanwhile: there will be another one.
-		case fresh || errors.Is(r.err, errLineBusy):
+		case fresh || errors.Is(r.err, errLineBusy) || errors.Is(r.err, errClosed):
 			return r, r.err
 		default:
 			// A line that was open may have been closed by the other side meanwhile, or

@@ -50,7 +50,7 @@ type Statistics struct {
 	// Local counts answers from the view, Cached those that were kept of upstreams, and
 	// Forwarded those that upstreams gave for this query.
 	Local, Cached, Forwarded int64
-	// Failed counts SERVFAIL for want of an upstream that answers.
+	// Failed counts SERVFAIL for want of an upstream that answers, or of any.
 	Failed int64
 	// Refused counts what is not done here: other classes, operations and versions of
 	// EDNS, and zone transfers.
@@ -93,9 +93,7 @@ func Serve(udp net.PacketConn, tcp net.Listener, o Options) *Server {
 	if udp != nil {
 		s.udp = newPackets(udp)
 		context.AfterFunc(s.ctx, func() { _ = udp.Close() })
-		for range udpLoops {
-			s.group.Go(s.serveUDP)
-		}
+		s.group.Go(s.serveUDP)
 	}
 	if tcp != nil {
 		context.AfterFunc(s.ctx, func() { _ = tcp.Close() })
@@ -203,7 +201,11 @@ func (s *Server) outside(out []byte, q *query, upstreams []Upstream, stream bool
 		key = appendKey(buffer[:0], set, q)
 		now := time.Now()
 		if a := f.cached(key, now); a != nil {
-			s.cached.Add(1)
+			if a.failed {
+				s.failed.Add(1)
+			} else {
+				s.cached.Add(1)
+			}
 			return s.finish(out, a, q, stream, now), nil
 		}
 	}

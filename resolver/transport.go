@@ -14,8 +14,6 @@ import (
 
 // Bounds of what clients may take.
 const (
-	// udpLoops read a socket: while one answers the other reads.
-	udpLoops = 2
 	// maxQuery is the longest query that is read, in bytes: the longest name and 3 KiB of
 	// options. Of a longer datagram the beginning is, which makes no sense.
 	maxQuery = 4096
@@ -63,10 +61,12 @@ func (w wrapped) WriteToUDPAddrPort(msg []byte, to netip.AddrPort) (int, error) 
 	return w.WriteTo(msg, net.UDPAddrFromAddrPort(to))
 }
 
-// serveUDP answers datagrams until the socket is closed.
+// serveUDP answers datagrams until the socket is closed, one after the other: only what
+// waits for upstreams has a goroutine. A second loop on the socket answers no more of them
+// a second, and a single client's a fifth later, as they wake each other.
 func (s *Server) serveUDP() {
 	in := make([]byte, maxQuery)
-	out := make([]byte, 0, maxQuery)
+	out := make([]byte, 0, ownSize)
 	var q query
 	for {
 		n, from, err := s.udp.ReadFromUDPAddrPort(in)

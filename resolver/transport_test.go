@@ -364,3 +364,53 @@ func TestCloseWhileWaiting(t *testing.T) {
 		}
 	}
 }
+
+// flaky fails now and then, as sockets do when memory or descriptors are short.
+type flaky struct {
+	net.PacketConn
+	net.Listener
+	calls atomic.Int64
+}
+
+var errShort = errors.New("no memory")
+
+func (f *flaky) fail() bool { return f.calls.Add(1)%2 == 1 }
+
+func (f *flaky) ReadFrom(buffer []byte) (int, net.Addr, error) {
+	if f.fail() {
+		return 0, nil, errShort
+	}
+	return f.PacketConn.ReadFrom(buffer)
+}
+
+func (f *flaky) Accept() (net.Conn, error) {
+	if f.fail() {
+		return nil, errShort
+	}
+	return f.Listener.Accept()
+}
+
+// flakyPackets and flakyListener are one side of it each.
+type (
+	flakyPackets  struct{ *flaky }
+	flakyListener struct{ *flaky }
+)
+
+func (f flakyPackets) Close() error        { return f.PacketConn.Close() }
+func (f flakyListener) Close() error       { return f.Listener.Close() }
+func (f flakyListener) Addr() net.Addr     { return f.Listener.Addr() }
+func (f flakyPackets) LocalAddr() net.Addr { return f.PacketConn.LocalAddr() }
+
+func TestTroubleOfSocketsPasses(t *testing.T) {
+	noLeaks(t)
+	udp, tcp := listen(t)
+	s := served{resolver.Serve(flakyPackets{&flaky{PacketConn: udp}}, flakyListener{&flaky{Listener: tcp}}, resolver.Options{View: fixed(small())}), tcp.Addr().String()}
+	for range 3 {
+		for _, network := range []string{"udp", "tcp"} {
+			if got := s.exchange(t, network, question("web", dns.TypeA)); len(got.Answer) != 1 {
+				t.Errorf("by %s: %v", network, got)
+			}
+		}
+	}
+	_ = s.Close()
+}
