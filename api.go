@@ -185,8 +185,9 @@ type Sandbox interface {
 	// Endpoints returns the endpoints in the sandbox, the one with the default
 	// route first.
 	Endpoints() []Endpoint
-	// ResolveService, EnableService and DisableService belong to services, which
-	// no sandbox has in this version: there is nothing to find or to change.
+	// ResolveService returns who serves under a name such as _http._tcp.web, with their
+	// addresses, as the sandbox's DNS server does. EnableService and DisableService belong
+	// to load balancing, which no sandbox has in this version: there is nothing to change.
 	ResolveService(name string) ([]*net.SRV, []net.IP)
 	EnableService() error
 	DisableService() error

@@ -96,7 +96,19 @@ func (sb *sandbox) Statistics() (map[string]*types.InterfaceStatistics, error) {
 	return out, nil
 }
 
-func (sb *sandbox) ResolveService(string) ([]*net.SRV, []net.IP) { return nil, nil }
+func (sb *sandbox) ResolveService(name string) ([]*net.SRV, []net.IP) {
+	view := sb.look()
+	var services []*net.SRV
+	var addresses []net.IP
+	for _, target := range view.LookupService(name) {
+		services = append(services, &net.SRV{Target: target.Name, Port: target.Port})
+		known, _ := view.Lookup(target.Name)
+		for _, address := range known {
+			addresses = append(addresses, address.AsSlice())
+		}
+	}
+	return services, addresses
+}
 
 func (sb *sandbox) EnableService() error { return nil }
 
