@@ -8,6 +8,7 @@ import (
 	"github.com/docker/libnetwork/cluster"
 	"github.com/docker/libnetwork/config"
 	"github.com/docker/libnetwork/networkdb"
+	"github.com/docker/libnetwork/resolver"
 	"github.com/docker/libnetwork/types"
 )
 
@@ -172,6 +173,10 @@ type Sandbox interface {
 	Labels() map[string]interface{}
 	// Statistics returns the counters of each interface, by its name inside.
 	Statistics() (map[string]*types.InterfaceStatistics, error)
+	// ResolverStatistics returns what the sandbox's DNS server has counted since it began
+	// to listen: how many questions were answered from where, failed, or were too many at
+	// a time. Without a server all are zero.
+	ResolverStatistics() resolver.Statistics
 	// Refresh replaces the options and rewrites the files that follow from them.
 	Refresh(options ...SandboxOption) error
 	// SetKey gives an external sandbox its namespace, by the path of its file.

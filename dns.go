@@ -29,7 +29,7 @@ func wantsResolver(sandbox *cnm.Sandbox, endpoints []*cnm.Endpoint) bool {
 // while the caller does something else: it is listening when wait returns. Whoever calls
 // it holds the sandbox's lock until then.
 func (sb *sandbox) startResolver(ctx context.Context, sandbox *cnm.Sandbox, endpoints []*cnm.Endpoint) (wait func()) {
-	if sb.server != nil || !wantsResolver(sandbox, endpoints) {
+	if sb.server.Load() != nil || !wantsResolver(sandbox, endpoints) {
 		return func() {}
 	}
 	done := make(chan struct{})
@@ -42,21 +42,21 @@ func (sb *sandbox) startResolver(ctx context.Context, sandbox *cnm.Sandbox, endp
 			sb.c.log.Error("start the embedded DNS server", "container", sandbox.ContainerID, "error", err)
 			return
 		}
-		sb.server = resolver.Serve(packets, streams, resolver.Options{
+		sb.server.Store(resolver.Serve(packets, streams, resolver.Options{
 			View: sb.look, Upstreams: sb.nameServers, Forwarder: sb.c.forwarder,
 			Log: sb.c.log.With("container", sandbox.ContainerID),
-		})
+		}))
 	}()
 	return func() { <-done }
 }
 
 // stopResolver ends the sandbox's DNS server, if there is one.
 func (sb *sandbox) stopResolver() {
-	if sb.server == nil {
+	server := sb.server.Swap(nil)
+	if server == nil {
 		return
 	}
-	_ = sb.server.Close() // it is always nil
-	sb.server = nil
+	_ = server.Close() // the error is always nil
 	sb.c.forwarder.Forget(sb.record.Load().Key)
 }
 

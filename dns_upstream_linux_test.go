@@ -101,6 +101,9 @@ func TestForwarding(t *testing.T) {
 	if got := dig("big.example", "TXT"); strings.Count(got, "tttttttttt") == 0 || !strings.Contains(got, "status: NOERROR") {
 		t.Errorf("4,000 bytes: want all of them, by TCP, got\n%s", got)
 	}
+	if got := sb.ResolverStatistics(); got.Local == 0 || got.Cached == 0 || got.Forwarded == 0 || got.Refused == 0 || got.Waiting != 0 {
+		t.Errorf("counted %+v", got)
+	}
 	empty(t, c)
 }
 

@@ -38,7 +38,7 @@ func (sb *sandbox) writeFiles(ctx context.Context) error {
 func (sb *sandbox) updateFiles(ctx context.Context) {
 	rec, ipv6 := sb.record.Load(), sb.hasIPv6(ctx)
 	err := sb.writeHosts(rec, ipv6)
-	if sb.server != nil {
+	if sb.server.Load() != nil {
 		err = errors.Join(err, sb.writeResolvConf(rec, ipv6))
 	}
 	if err != nil {
@@ -202,7 +202,7 @@ func (sb *sandbox) writeHosts(rec *cnm.Sandbox, ipv6 bool) error {
 // writeResolvConf names the embedded DNS server, if there is one, and tells that whom to
 // ask. A file that the user has changed is left alone.
 func (sb *sandbox) writeResolvConf(rec *cnm.Sandbox, ipv6 bool) error {
-	if rec.ResolvConfPath == "" && sb.server == nil {
+	if rec.ResolvConfPath == "" && sb.server.Load() == nil {
 		return nil
 	}
 	current, err := readIfThere(rec.ResolvConfPath)
@@ -222,14 +222,14 @@ func (sb *sandbox) writeResolvConf(rec *cnm.Sandbox, ipv6 bool) error {
 		return err
 	}
 	if !rec.Host && len(given) == 0 {
-		if sb.server == nil {
+		if sb.server.Load() == nil {
 			file.DropLoopback()
 		}
 		if !ipv6 {
 			file.DropIPv6()
 		}
 	}
-	if sb.server != nil {
+	if sb.server.Load() != nil {
 		sb.setNameServers(file.Internal(resolverAddress(), resolverNdots))
 	}
 	if rec.ResolvConfPath == "" || len(current) > 0 && resolvconf.Modified(current) {

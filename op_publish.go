@@ -293,7 +293,7 @@ func (c *controller) startServing(ctx context.Context) {
 		}
 		sb.startResolver(ctx, rec, recordsOf(members))()
 		sb.see(members...)
-		if sb.server != nil {
+		if sb.server.Load() != nil {
 			sb.updateFiles(ctx)
 		}
 	}

@@ -25,7 +25,7 @@ type sandbox struct {
 	// lock may change them.
 	ports *portmap.Reservation
 	// server is the embedded DNS server, or nil; whoever holds lock may change it.
-	server *resolver.Server
+	server atomic.Pointer[resolver.Server]
 	// sight is what the server answers from, and upstreams whom it asks.
 	sight     atomic.Pointer[sight]
 	upstreams atomic.Pointer[[]resolver.Upstream]
@@ -94,6 +94,13 @@ func (sb *sandbox) Statistics() (map[string]*types.InterfaceStatistics, error) {
 		}
 	}
 	return out, nil
+}
+
+func (sb *sandbox) ResolverStatistics() resolver.Statistics {
+	if server := sb.server.Load(); server != nil {
+		return server.Statistics()
+	}
+	return resolver.Statistics{}
 }
 
 func (sb *sandbox) ResolveService(name string) ([]*net.SRV, []net.IP) {
