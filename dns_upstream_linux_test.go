@@ -169,6 +169,25 @@ func answerCode(m *dns.Msg) int {
 	return m.Rcode
 }
 
+// A container that was given no servers asks those of its endpoint, and if there are none,
+// those of its network.
+func TestNameServersOfANetwork(t *testing.T) {
+	l := newLan(t)
+	startDNSMasq(t, l.Neighbor)
+	c := l.open(t)
+	n := must[libnetwork.Network](t)(c.NewNetwork("bridge", "front", "", libnetwork.NetworkOptionDNS(kerneltest.NeighborIPv4)))
+	other := must[libnetwork.Network](t)(c.NewNetwork("bridge", "other", "", libnetwork.NetworkOptionDNS("192.0.2.77")))
+	for name, ep := range map[string]libnetwork.Endpoint{
+		"of-network":  must[libnetwork.Endpoint](t)(n.CreateEndpoint("of-network")),
+		"of-endpoint": must[libnetwork.Endpoint](t)(other.CreateEndpoint("of-endpoint", libnetwork.CreateOptionDNS([]string{kerneltest.NeighborIPv4}))),
+	} {
+		sb := must[libnetwork.Sandbox](t)(c.NewSandbox(name))
+		ok(t, ep.Join(sb))
+		wantNames(t, sb, dns.TypeA, map[string]string{"outside.example": "203.0.113.5"})
+	}
+	empty(t, c)
+}
+
 // A server on the host's loopback, as systemd-resolved's, is asked there, and not on the
 // container's.
 func TestNameServerOnTheHostsLoopback(t *testing.T) {

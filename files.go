@@ -242,12 +242,20 @@ func (sb *sandbox) writeResolvConf(rec *cnm.Sandbox, ipv6 bool) error {
 // nobody says otherwise (resolv.conf(5)): names of containers have none.
 const resolverNdots = 0
 
-// givenNameServers are those of the sandbox, or else of its endpoints.
+// givenNameServers are those of the sandbox, or else of its endpoints, or else of their
+// networks.
 func (sb *sandbox) givenNameServers(rec *cnm.Sandbox) []netip.Addr {
-	given := rec.DNS
+	given, members := rec.DNS, sb.members()
+	ranked := byGatewayRank(recordsOf(members), sb.c.networkName)
 	if len(given) == 0 {
-		for _, ep := range byGatewayRank(recordsOf(sb.members()), sb.c.networkName) {
+		for _, ep := range ranked {
 			given = append(given, ep.DNS...)
+		}
+	}
+	if len(given) == 0 {
+		for _, ep := range ranked {
+			i := slices.IndexFunc(members, func(member *endpoint) bool { return member.ID() == ep.ID })
+			given = append(given, members[i].n.record.Load().DNS...)
 		}
 	}
 	var servers []netip.Addr

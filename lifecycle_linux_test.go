@@ -341,6 +341,10 @@ func TestRefusals(t *testing.T) {
 		{"second join", func() error { return ep.Join(sb) }, cnm.Forbidden, "already"},
 		{"join nothing", func() error { return ep.Join(nil) }, cnm.Invalid, "sandbox"},
 		{"second sandbox", func() error { _, err := c.NewSandbox("a"); return err }, cnm.Exists, "already"},
+		{"bad name server of a network", func() error {
+			_, err := c.NewNetwork("bridge", "x", "", libnetwork.NetworkOptionDNS("dns"))
+			return err
+		}, cnm.Invalid, `"dns"`},
 		{"bad name server", func() error { _, err := c.NewSandbox("x", libnetwork.OptionDNS("dns")); return err }, cnm.Invalid, `"dns"`},
 		{"bad host name", func() error { _, err := c.NewSandbox("x", libnetwork.OptionHostname("a b")); return err }, cnm.Invalid, `"a b"`},
 		{"bad extra host", func() error { _, err := c.NewSandbox("x", libnetwork.OptionExtraHost("h", "1.2.3")); return err }, cnm.Invalid, `"1.2.3"`},

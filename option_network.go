@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"strconv"
 
 	"github.com/docker/libnetwork/cnm"
@@ -149,6 +150,17 @@ func NetworkOptionEnableIPv6(enableIPv6 bool) NetworkOption {
 // addresses; they do unless told otherwise.
 func NetworkOptionEnableIPv4(enableIPv4 bool) NetworkOption {
 	return func(n *networkSpec) { n.record.EnableIPv4 = enableIPv4 }
+}
+
+// NetworkOptionDNS adds a name server, by its IP address, which the network's containers
+// ask unless they, or their endpoints, were given others. An internal network's ask none.
+func NetworkOptionDNS(dns string) NetworkOption {
+	return func(n *networkSpec) {
+		if _, err := netip.ParseAddr(dns); err != nil {
+			n.fail(invalid("name server %q: is not an IP address", dns))
+		}
+		n.record.DNS = append(n.record.DNS, dns)
+	}
 }
 
 // NetworkOptionInternalNetwork gives the network's endpoints no default route.

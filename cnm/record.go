@@ -40,10 +40,12 @@ type Network struct {
 	EnableIPv4 bool `json:"enableIPv4"`
 	EnableIPv6 bool `json:"enableIPv6,omitempty"`
 	// Internal networks give their endpoints no way out.
-	Internal   bool `json:"internal,omitempty"`
-	Attachable bool `json:"attachable,omitempty"`
-	Ingress    bool `json:"ingress,omitempty"`
-	Dynamic    bool `json:"dynamic,omitempty"`
+	Internal bool `json:"internal,omitempty"`
+	// DNS are the name servers that containers ask which were given none of their own.
+	DNS        []string `json:"dns,omitempty"`
+	Attachable bool     `json:"attachable,omitempty"`
+	Ingress    bool     `json:"ingress,omitempty"`
+	Dynamic    bool     `json:"dynamic,omitempty"`
 
 	// IPAM is what was asked for; Subnets4 and Subnets6 are what was granted.
 	IPAM     IPAMConfig `json:"ipam"`
