@@ -8,13 +8,13 @@
 // # How it works
 //
 // Records are the truth. Networks, endpoints and sandboxes are values in a store;
-// links, addresses and routes are a function of them. Every operation has four steps,
+// links, addresses, routes and the rules of the packet filter are a function of them. Every operation has four steps,
 // in this order, in one function, with one undo stack:
 //
-//	reserve   addresses, names, and what the driver says is needed (parts)
+//	reserve   addresses, names, ports of the host, and what the driver says is needed (parts)
 //	record    one commit
 //	realise   kernel.Apply(netstate.Diff(parts before, parts after))
-//	announce  hosts file, ARP and neighbour advertisements; cannot fail the operation
+//	announce  hosts file, DNS, ARP and neighbour advertisements; cannot fail the operation
 //
 // A controller that dies on the way leaves records that a restart completes, or
 // links with our mark that a restart deletes.
