@@ -129,3 +129,23 @@ func TestConnectionsGoWithThePort(t *testing.T) {
 	kept.say(t, "after")
 	empty(t, c)
 }
+
+// What a controller began to forget is forgotten when it has stopped, also if it has done
+// nothing else.
+func TestStopWaitsForForgetting(t *testing.T) {
+	l := newLan(t)
+	c := l.open(t)
+	n := must[libnetwork.Network](t)(c.NewNetwork("bridge", "web", ""))
+	sb, _ := published(t, c, n, "web", tcp(7, 7007))
+	echo(t, sb.Key(), 7)
+	talk(t, l.Neighbor, kerneltest.HostIPv4+":7007").say(t, "before")
+	c.Stop()
+	c = l.open(t)
+	ok(t, must[libnetwork.Sandbox](t)(c.SandboxByID(sb.ID())).Delete())
+	c.Stop()
+	if all := run(t, l.Host, "conntrack", "--dump"); strings.Contains(all, "dport=7007") {
+		t.Errorf("the connection is still there:\n%s", all)
+	}
+	c = l.open(t)
+	empty(t, c)
+}

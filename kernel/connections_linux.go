@@ -172,14 +172,19 @@ func (c *connections) settle(ctx context.Context, changes netstate.Changes) erro
 	}
 }
 
-// close waits for what is under way. Nothing is added any more.
-func (c *connections) close() {
+// wait returns when all that was ordered is forgotten. That needs the host to be open.
+func (c *connections) wait() {
 	c.mu.Lock()
 	idle := c.idle
 	c.mu.Unlock()
 	if idle != nil {
 		<-idle
 	}
+}
+
+// close waits for what is under way. Nothing is added any more.
+func (c *connections) close() {
+	c.wait()
 	if c.conn != nil {
 		// Nothing waits on the socket, whose closing says nothing.
 		_ = c.conn.Close()

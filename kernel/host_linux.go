@@ -138,6 +138,7 @@ func (h *host) forget(name string) {
 }
 
 func (h *host) Close() error {
+	h.firewall.connections.wait()
 	h.mu.Lock()
 	h.closed = true
 	open := h.open

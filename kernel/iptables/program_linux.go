@@ -126,17 +126,26 @@ func (c *children) has(pid uint32) bool {
 // a lock for each.
 const lockSeconds = "30"
 
-// run runs a program in the host's namespace and returns what it prints.
+// run runs a program in the host's namespace, as one of our processes, and returns what it
+// prints.
 func (f *Filter) run(ctx context.Context, input, program string, arguments ...string) (string, error) {
+	return execute(ctx, input, func(command *exec.Cmd) error {
+		err := f.inside(func() error { return f.children.start(command) })
+		if err == nil {
+			err = f.children.wait(command)
+		}
+		return err
+	}, program, arguments...)
+}
+
+// execute has a program run and returns what it prints.
+func execute(ctx context.Context, input string, run func(*exec.Cmd) error, program string, arguments ...string) (string, error) {
 	var out, complaint bytes.Buffer
 	command := exec.CommandContext(ctx, program, arguments...)
 	command.Stdin, command.Stdout, command.Stderr = strings.NewReader(input), &out, &complaint
 	// A helper that loads a module has the pipes too, and is not killed.
 	command.WaitDelay = time.Second
-	err := f.inside(func() error { return f.children.start(command) })
-	if err == nil {
-		err = f.children.wait(command)
-	}
+	err := run(command)
 	if ctx.Err() != nil {
 		return "", cnm.E(filepath.Base(program), cnm.Timeout, ctx.Err())
 	}

@@ -1,12 +1,10 @@
 package iptables
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"net/netip"
 	"os/exec"
-	"path/filepath"
 	"strings"
 
 	"github.com/docker/libnetwork/cnm"
@@ -27,13 +25,13 @@ type Redirect struct {
 }
 
 // Apply makes the rules in the namespace of the calling thread, in place of those that
-// there may be. It takes two processes if there were none, and one more otherwise.
+// there may be. It takes two processes.
 func (r Redirect) Apply(ctx context.Context) error {
 	p, err := find(familyOf(false), r.Variant)
 	if err != nil {
 		return cnm.E("redirect "+r.Address.String(), cnm.Unsupported, err)
 	}
-	saved, err := r.run(ctx, "", p.save, "-t", tableNAT)
+	saved, err := execute(ctx, "", (*exec.Cmd).Run, p.save, "-t", tableNAT)
 	if err != nil {
 		return err
 	}
@@ -46,16 +44,6 @@ func (r Redirect) Apply(ctx context.Context) error {
 		script += fmt.Sprintf("-A %s -d %s/32 -p %s -m %s --dport %d -j DNAT --to-destination %s:%d\n",
 			r.Chain, r.Address, protocol, protocol, r.Port, r.Address, port)
 	}
-	_, err = r.run(ctx, script+"COMMIT\n", p.restore, "--noflush", "--wait="+lockSeconds)
+	_, err = execute(ctx, script+"COMMIT\n", (*exec.Cmd).Run, p.restore, "--noflush", "--wait="+lockSeconds)
 	return err
-}
-
-func (r Redirect) run(ctx context.Context, input, program string, arguments ...string) (string, error) {
-	var out, complaint bytes.Buffer
-	command := exec.CommandContext(ctx, program, arguments...)
-	command.Stdin, command.Stdout, command.Stderr = strings.NewReader(input), &out, &complaint
-	if err := command.Run(); err != nil {
-		return "", explain(filepath.Base(program), input, complaint.String(), err)
-	}
-	return out.String(), nil
 }
