@@ -156,6 +156,12 @@ func CreateOptionDNS(dns []string) EndpointOption {
 	return func(ep *endpointSpec) { ep.record.DNS = dns }
 }
 
+// CreateOptionLabels gives labels of the user's, which nothing here interprets.
+func CreateOptionLabels(labels map[string]string) EndpointOption {
+	labels = maps.Clone(labels)
+	return func(ep *endpointSpec) { ep.record.Labels = labels }
+}
+
 // CreateOptionAnonymous keeps the endpoint's name out of name resolution.
 func CreateOptionAnonymous() EndpointOption {
 	return func(ep *endpointSpec) { ep.record.Anonymous = true }

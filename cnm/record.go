@@ -90,6 +90,8 @@ type Endpoint struct {
 	Name      string    `json:"name"`
 	NetworkID string    `json:"networkID"`
 	Created   time.Time `json:"created"`
+	// Labels belong to the user; nothing here interprets them.
+	Labels map[string]string `json:"labels,omitempty"`
 	// SandboxID is empty while the endpoint is in no sandbox.
 	SandboxID string `json:"sandboxID,omitempty"`
 
