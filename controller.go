@@ -7,11 +7,14 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/docker/libnetwork/cluster"
 	"github.com/docker/libnetwork/cnm"
 	"github.com/docker/libnetwork/config"
+	"github.com/docker/libnetwork/internal/journal"
+	"github.com/docker/libnetwork/internal/tally"
 	"github.com/docker/libnetwork/kernel"
 	"github.com/docker/libnetwork/portmap"
 	"github.com/docker/libnetwork/resolver"
@@ -36,6 +39,10 @@ type controller struct {
 
 	// background runs what goes on after an operation has returned.
 	background background
+	// events are what has happened, and tally what was done and how long it took.
+	events *journal.Log[Event]
+	tally  tally.Tally[cnm.Kind]
+	mended atomic.Uint64
 
 	mu sync.RWMutex // guards what follows; never held across I/O
 	// config is what New was given, and ReloadConfiguration changed.
@@ -228,6 +235,7 @@ func (c *controller) Stop() {
 	c.stopped = true
 	c.mu.Unlock()
 	c.background.stop()
+	c.events.Close()
 	c.stopServing()
 	_ = c.forwarder.Close() // it is always nil
 	if err := c.host.Close(); err != nil {

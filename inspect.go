@@ -19,12 +19,12 @@ type Inspector interface {
 	Records() Records
 	// Events returns what happens, from the event behind the one numbered after on, and
 	// goes on until ctx is done or the controller stops. Zero begins with the oldest event
-	// that is remembered, and a number yet to come with the next one. A reader that is so
-	// slow that events are forgotten meanwhile gets an Event with the action EventMissed in
-	// place of them.
+	// that is remembered, and a number yet to come with the next one. In place of events
+	// that are forgotten, or were those of an earlier controller, there is one with the
+	// action EventMissed.
 	Events(ctx context.Context, after uint64) iter.Seq[Event]
 	// Mend is Repair with a report: what differed, sorted by subject, also if there was an
-	// error.
+	// error. Kernel settings are written anew without being compared, and not reported.
 	Mend(ctx context.Context, options MendOptions) ([]Difference, error)
 	// Resolve tells who answers when a process in the sandbox asks for a name or, by its
 	// text form, an address. It asks nobody outside.
@@ -46,7 +46,8 @@ type Records struct {
 
 // Event tells of a change that has been recorded and realised.
 type Event struct {
-	// Sequence grows by one with each event of a controller's life; the first is 1.
+	// Sequence grows by one with each event of a controller's life. It begins at the time, in
+	// microseconds, so that a later controller's numbers are behind those of an earlier one.
 	Sequence uint64
 	Time     time.Time
 	Type     EventType
@@ -88,7 +89,8 @@ const (
 	EventReady EventAction = "ready"
 	// EventRepair: the controller has mended what differed from the records.
 	EventRepair EventAction = "repair"
-	// EventMissed: the reader was too slow; Detail says how many events are lost to it.
+	// EventMissed: there may have been others before the event that comes next, which the
+	// controller does not remember.
 	EventMissed EventAction = "missed"
 )
 
@@ -103,7 +105,7 @@ type MendOptions struct {
 
 // Difference is what the kernel held otherwise than the records say.
 type Difference struct {
-	// Subject is a network, a sandbox, or what has no record.
+	// Subject is such as `network "web"`, or what it is that has no record.
 	Subject string
 	// Changes are in the order in which they are to be made.
 	Changes []string
@@ -135,8 +137,10 @@ type SubnetUse struct {
 	// Holders are sorted by address.
 	Holders []AddressHolder
 	// Available counts the addresses that an endpoint can still get without asking for
-	// one; it is a decimal number, since pools of IPv6 exceed 64 bits.
-	Available string
+	// one. The largest uint64 stands for that or more; Known is false if the address
+	// manager does not tell.
+	Available uint64
+	Known     bool
 }
 
 // AddressHolder is who holds an address.
@@ -152,7 +156,7 @@ type AddressHolder struct {
 
 // Statistics are what a controller has counted.
 type Statistics struct {
-	// Operations are sorted by name.
+	// Operations are by the names of what was called, such as "join endpoint", sorted.
 	Operations []OperationStatistics
 	// Forwarder is what name servers outside were asked.
 	Forwarder resolver.ForwarderStatistics
@@ -165,7 +169,6 @@ type Statistics struct {
 
 // OperationStatistics are those of one kind of operation.
 type OperationStatistics struct {
-	// Name is such as "join endpoint".
 	Name string
 	// Failures counts those that ended with an error, by kind.
 	Failures map[cnm.Kind]uint64

@@ -10,7 +10,8 @@ import (
 	"github.com/docker/libnetwork/netstate"
 )
 
-func (n *network) CreateEndpointContext(ctx context.Context, name string, options ...EndpointOption) (Endpoint, error) {
+func (n *network) CreateEndpointContext(ctx context.Context, name string, options ...EndpointOption) (_ Endpoint, err error) {
+	defer n.c.begin("create endpoint")(&err)
 	ep, err := n.createEndpoint(ctx, name, options)
 	if err != nil {
 		return nil, operationError(fmt.Sprintf("create endpoint %q on %s", name, n.subject()), err)
@@ -83,6 +84,7 @@ func (n *network) createEndpoint(ctx context.Context, name string, options []End
 	c.mu.Lock()
 	n.endpoints[rec.ID] = ep
 	c.mu.Unlock()
+	ep.tell(EventCreate, nil)
 	return ep, nil
 }
 
@@ -120,7 +122,8 @@ func (n *network) checkMAC(mac netstate.MAC) error {
 	return nil
 }
 
-func (ep *endpoint) DeleteContext(ctx context.Context, force bool) error {
+func (ep *endpoint) DeleteContext(ctx context.Context, force bool) (err error) {
+	defer ep.n.c.begin("delete endpoint")(&err)
 	return operationError(fmt.Sprintf("delete %s on %s", ep.subject(), ep.n.subject()), ep.delete(ctx, force))
 }
 

@@ -11,7 +11,8 @@ import (
 	"github.com/docker/libnetwork/internal/undo"
 )
 
-func (ep *endpoint) JoinContext(ctx context.Context, sandbox Sandbox, options ...EndpointOption) error {
+func (ep *endpoint) JoinContext(ctx context.Context, sandbox Sandbox, options ...EndpointOption) (err error) {
+	defer ep.n.c.begin("join endpoint")(&err)
 	sb, err := ep.n.c.ours(sandbox)
 	if err != nil {
 		return err
@@ -78,6 +79,7 @@ func (ep *endpoint) join(ctx context.Context, sb *sandbox, options []EndpointOpt
 	if sandbox.Ready {
 		ep.announce()
 	}
+	ep.tell(EventJoin, sb)
 	return nil
 }
 

@@ -10,7 +10,8 @@ import (
 	"github.com/docker/libnetwork/internal/undo"
 )
 
-func (ep *endpoint) LeaveContext(ctx context.Context, sandbox Sandbox, options ...EndpointOption) error {
+func (ep *endpoint) LeaveContext(ctx context.Context, sandbox Sandbox, options ...EndpointOption) (err error) {
+	defer ep.n.c.begin("leave endpoint")(&err)
 	sb, err := ep.n.c.ours(sandbox)
 	if err != nil {
 		return err
@@ -247,5 +248,20 @@ func (c *controller) publishDetachment(ctx context.Context, d detachment) {
 		d.sandbox.removeFiles()
 	case d.sandbox != nil:
 		d.sandbox.updateFiles(ctx)
+	}
+	d.tell()
+}
+
+func (d *detachment) tell() {
+	for _, ep := range d.endpoints {
+		if d.sandbox != nil {
+			ep.tell(EventLeave, d.sandbox)
+		}
+		if d.deleteEndpoints {
+			ep.tell(EventDelete, nil)
+		}
+	}
+	if d.deleteSandbox {
+		d.sandbox.tell(EventDelete)
 	}
 }

@@ -17,7 +17,8 @@ func (c *controller) NewNetwork(networkType, name string, id string, options ...
 	return c.NewNetworkContext(context.Background(), networkType, name, id, options...)
 }
 
-func (c *controller) NewNetworkContext(ctx context.Context, networkType, name, id string, options ...NetworkOption) (Network, error) {
+func (c *controller) NewNetworkContext(ctx context.Context, networkType, name, id string, options ...NetworkOption) (_ Network, err error) {
+	defer c.begin("create network")(&err)
 	n, err := c.createNetwork(ctx, networkType, name, id, options)
 	if err != nil {
 		return nil, operationError("create "+quote("network", name), err)
@@ -97,6 +98,7 @@ func (c *controller) createNetwork(ctx context.Context, networkType, name, id st
 	c.mu.Lock()
 	c.networks[rec.ID] = n
 	c.mu.Unlock()
+	n.tell(EventCreate)
 	return n, nil
 }
 
@@ -192,7 +194,8 @@ func hostLinks(parts []netstate.Part) []string {
 	return names
 }
 
-func (n *network) DeleteContext(ctx context.Context) error {
+func (n *network) DeleteContext(ctx context.Context) (err error) {
+	defer n.c.begin("delete network")(&err)
 	return operationError("delete "+n.subject(), n.delete(ctx))
 }
 
@@ -237,12 +240,13 @@ func (n *network) delete(ctx context.Context) (err error) {
 
 	c.releaseNetwork(context.WithoutCancel(ctx), rec)
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	n.deleted.Store(true)
 	delete(c.networks, rec.ID)
 	for _, key := range claims(rec, entry) {
 		delete(c.names, key)
 	}
+	c.mu.Unlock()
+	n.tell(EventDelete)
 	return nil
 }
 

@@ -17,7 +17,8 @@ func (c *controller) NewSandbox(containerID string, options ...SandboxOption) (S
 	return c.NewSandboxContext(context.Background(), containerID, options...)
 }
 
-func (c *controller) NewSandboxContext(ctx context.Context, containerID string, options ...SandboxOption) (Sandbox, error) {
+func (c *controller) NewSandboxContext(ctx context.Context, containerID string, options ...SandboxOption) (_ Sandbox, err error) {
+	defer c.begin("create sandbox")(&err)
 	sb, err := c.createSandbox(ctx, containerID, options)
 	if err != nil {
 		return nil, operationError("create "+quote("sandbox of container", containerID), err)
@@ -92,10 +93,12 @@ func (c *controller) createSandbox(ctx context.Context, containerID string, opti
 	c.mu.Lock()
 	c.sandboxes[rec.ID] = sb
 	c.mu.Unlock()
+	sb.tell(EventCreate)
 	return sb, nil
 }
 
-func (sb *sandbox) DeleteContext(ctx context.Context) error {
+func (sb *sandbox) DeleteContext(ctx context.Context) (err error) {
+	defer sb.c.begin("delete sandbox")(&err)
 	return operationError("delete "+sb.subject(), sb.delete(ctx))
 }
 
@@ -142,7 +145,8 @@ func (sb *sandbox) lockWithMembers(ctx context.Context) (members []*endpoint, re
 	return members, release, nil
 }
 
-func (sb *sandbox) SetKeyContext(ctx context.Context, key string) error {
+func (sb *sandbox) SetKeyContext(ctx context.Context, key string) (err error) {
+	defer sb.c.begin("set key of sandbox")(&err)
 	return operationError(fmt.Sprintf("set key %q of %s", key, sb.subject()), sb.setKey(ctx, key))
 }
 
@@ -192,12 +196,14 @@ func (sb *sandbox) setKey(ctx context.Context, key string) (err error) {
 	for _, ep := range members {
 		ep.announce()
 	}
+	sb.tell(EventReady)
 	return nil
 }
 
 // Refresh replaces the options. What makes the sandbox what it is stays: its
 // namespace, and the paths of its files unless new ones are given.
-func (sb *sandbox) Refresh(options ...SandboxOption) error {
+func (sb *sandbox) Refresh(options ...SandboxOption) (err error) {
+	defer sb.c.begin("refresh sandbox")(&err)
 	return operationError("refresh "+sb.subject(), sb.refresh(context.Background(), options))
 }
 
@@ -232,11 +238,16 @@ func (sb *sandbox) refresh(ctx context.Context, options []SandboxOption) (err er
 	ports.settle(sb, members)
 	storeRecords(members, ports.records)
 	sb.record.Store(rec)
-	return sb.writeFiles(ctx)
+	if err := sb.writeFiles(ctx); err != nil {
+		return err
+	}
+	sb.tell(EventRefresh)
+	return nil
 }
 
 // Rename gives the sandbox's endpoints another name.
-func (sb *sandbox) Rename(name string) error {
+func (sb *sandbox) Rename(name string) (err error) {
+	defer sb.c.begin("rename endpoints")(&err)
 	return operationError(fmt.Sprintf("rename endpoints of %s to %q", sb.subject(), name), sb.rename(context.Background(), name))
 }
 
@@ -277,6 +288,7 @@ func (sb *sandbox) rename(ctx context.Context, name string) (err error) {
 		ep.n.releaseEndpointName(ep.Name())
 		ep.record.Store(records[i])
 		ep.n.changed()
+		ep.tell(EventRename, sb)
 	}
 	return nil
 }

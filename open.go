@@ -77,6 +77,7 @@ func assemble(ctx context.Context, cfg *config.Config, id string, store cnm.Stor
 		log:        slog.Default().With("controller", shortID(id)),
 		announce:   announceSettings{count: cfg.Daemon.Announce.Count, interval: cfg.Daemon.Announce.Interval},
 		background: newBackground(),
+		events:     newEvents(),
 		ports:      portmap.New(host.Ports(), slog.Default().With("controller", shortID(id))),
 		forwarder:  resolver.NewForwarder(resolver.ForwarderOptions{Log: slog.Default().With("controller", shortID(id))}),
 		networks:   make(map[string]*network), sandboxes: make(map[string]*sandbox),
@@ -94,7 +95,7 @@ func assemble(ctx context.Context, cfg *config.Config, id string, store cnm.Stor
 		return cfg.ActiveSandboxes == nil || active
 	}
 	// What could not be repaired can be tried again; the records stand.
-	if err := c.repair(ctx, keep); err != nil {
+	if err := c.repair(ctx, keep, &mending{}); err != nil {
 		c.log.Error("restore: some of what the records say could not be realised; try Repair", "error", err)
 	}
 	// What another back end had stays in force until this one stands.

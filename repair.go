@@ -3,6 +3,7 @@ package libnetwork
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,18 +14,28 @@ import (
 )
 
 func (c *controller) Repair(ctx context.Context) error {
-	return operationError("repair", c.repair(ctx, func(*cnm.Sandbox) bool { return true }))
+	_, err := c.Mend(ctx, MendOptions{})
+	return err
+}
+
+func (c *controller) Mend(ctx context.Context, options MendOptions) (_ []Difference, err error) {
+	defer c.begin("repair")(&err)
+	m := &mending{MendOptions: options}
+	err = c.repair(ctx, func(*cnm.Sandbox) bool { return true }, m)
+	slices.SortStableFunc(m.differences, func(a, b Difference) int { return strings.Compare(a.Subject, b.Subject) })
+	return m.differences, operationError("repair", err)
 }
 
 // repair leads the kernel from what it holds to what the records say. Sandboxes
 // that are dead, or that keep does not want, are deleted first. One trouble does
 // not stop the rest: all errors are returned together.
-func (c *controller) repair(ctx context.Context, keep func(*cnm.Sandbox) bool) error {
+func (c *controller) repair(ctx context.Context, keep func(*cnm.Sandbox) bool, m *mending) error {
 	if err := c.running(); err != nil {
 		return err
 	}
 	var errs []error
-	errs = append(errs, c.deleteDead(ctx, keep))
+	dead, err := c.deleteDead(ctx, keep, m)
+	errs = append(errs, err)
 
 	release, err := c.lockAll(ctx)
 	if err != nil {
@@ -36,18 +47,65 @@ func (c *controller) repair(ctx context.Context, keep func(*cnm.Sandbox) bool) e
 	if err != nil {
 		return errors.Join(append(errs, err)...)
 	}
-	mend := newMender(observed)
+	m.total = len(networks) + len(sandboxes)
+	kernel := newMender(observed)
 	for _, n := range networks {
-		errs = append(errs, cnm.Wrap(n.subject(), mend.apply(ctx, c, n.record.Load().Parts)))
+		errs = append(errs, cnm.Wrap(n.subject(), m.apply(ctx, c, n.subject(), kernel.changes(n.record.Load().Parts))))
+		m.step(n.subject())
 	}
 	for _, sb := range sandboxes {
-		if rec := sb.record.Load(); rec.Ready && !sb.deleted.Load() {
-			errs = append(errs, cnm.Wrap(sb.subject(), mend.apply(ctx, c, c.desired(rec, recordsOf(sb.members())))))
-			sb.updateFiles(ctx)
+		if rec := sb.record.Load(); rec.Ready && !sb.deleted.Load() && !dead[rec.ID] {
+			errs = append(errs, cnm.Wrap(sb.subject(), m.apply(ctx, c, sb.subject(), kernel.changes(c.desired(rec, recordsOf(sb.members()))))))
+			if !m.DryRun {
+				sb.updateFiles(ctx)
+			}
+		}
+		m.step(sb.subject())
+	}
+	errs = append(errs, c.sweepLinks(ctx, observed, m), c.sweepNamespaces(ctx, m), c.sweepFiles(m))
+	if len(m.differences) > 0 && !m.DryRun {
+		c.mended.Add(1)
+		c.tell(Event{Type: ControllerEvent, Action: EventRepair, Detail: fmt.Sprintf("%d differences", len(m.differences))})
+	}
+	return joinKinds(errs)
+}
+
+// mending is one run of repair: how, how far it is, and what it found.
+type mending struct {
+	MendOptions
+	done, total int
+	differences []Difference
+}
+
+func (m *mending) step(subject string) {
+	m.done++
+	if m.Progress != nil {
+		m.Progress(m.done, m.total, subject)
+	}
+}
+
+// found notes a difference, and reports whether to do something about it.
+func (m *mending) found(subject string, changes ...string) (mend bool) {
+	m.differences = append(m.differences, Difference{Subject: subject, Changes: changes})
+	return !m.DryRun
+}
+
+// apply notes the changes and, unless it is a dry run, has the kernel carry them out.
+func (m *mending) apply(ctx context.Context, c *controller, subject string, changes netstate.Changes) error {
+	var lines []string
+	for _, change := range changes {
+		// Settings are not observed: they are written each time, which is no difference.
+		if change.Verb != netstate.Write {
+			lines = append(lines, change.String())
 		}
 	}
-	errs = append(errs, c.sweepLinks(ctx, observed), c.sweepNamespaces(ctx), c.sweepFiles())
-	return joinKinds(errs)
+	if len(lines) > 0 {
+		m.found(subject, lines...)
+	}
+	if len(changes) == 0 || m.DryRun {
+		return nil
+	}
+	return c.host.Apply(ctx, changes)
 }
 
 // joinKinds joins what is not nil and keeps the kind of the first.
@@ -59,9 +117,11 @@ func joinKinds(errs []error) error {
 	return joinErrors("", errs)
 }
 
-// deleteDead deletes the sandboxes whose namespace is gone, with their endpoints.
-func (c *controller) deleteDead(ctx context.Context, keep func(*cnm.Sandbox) bool) error {
+// deleteDead deletes the sandboxes whose namespace is gone, with their endpoints, and
+// returns the ids of those that it found.
+func (c *controller) deleteDead(ctx context.Context, keep func(*cnm.Sandbox) bool, m *mending) (map[string]bool, error) {
 	var errs []error
+	dead := make(map[string]bool)
 	for _, sb := range c.allSandboxes() {
 		rec := sb.record.Load()
 		if rec.Host || !rec.Ready && keep(rec) {
@@ -75,12 +135,16 @@ func (c *controller) deleteDead(ctx context.Context, keep func(*cnm.Sandbox) boo
 		if alive && keep(rec) {
 			continue
 		}
+		dead[rec.ID] = true
+		if !m.found(sb.subject(), "delete: its namespace is gone, or it is not wanted any more") {
+			continue
+		}
 		c.log.Info("delete sandbox", "container", rec.ContainerID, "namespace alive", alive)
 		if err := sb.delete(ctx); err != nil && !errors.Is(err, cnm.NotFound) {
 			errs = append(errs, cnm.Wrap("delete "+sb.subject(), err))
 		}
 	}
-	return joinKinds(errs)
+	return dead, joinKinds(errs)
 }
 
 // lockAll locks all networks and sandboxes there are, so that nothing moves.
@@ -194,18 +258,14 @@ func (m *mender) addForeign(foreign *netstate.Part, p netstate.Part) {
 	}
 }
 
-// apply mends one object.
-func (m *mender) apply(ctx context.Context, c *controller, wished []netstate.Part) error {
-	changes := netstate.Diff(m.observed(wished), wished)
-	if len(changes) == 0 {
-		return nil
-	}
-	return c.host.Apply(ctx, changes)
+// changes returns what mends one object.
+func (m *mender) changes(wished []netstate.Part) netstate.Changes {
+	return netstate.Diff(m.observed(wished), wished)
 }
 
 // sweepLinks deletes what bears our mark without a record, unless an operation is
 // under way for it.
-func (c *controller) sweepLinks(ctx context.Context, observed []netstate.Part) error {
+func (c *controller) sweepLinks(ctx context.Context, observed []netstate.Part, m *mending) error {
 	var garbage []netstate.Part
 	known := c.knownOwners()
 	for _, p := range observed {
@@ -214,11 +274,10 @@ func (c *controller) sweepLinks(ctx context.Context, observed []netstate.Part) e
 		}
 	}
 	changes := netstate.Diff(garbage, nil)
-	if len(changes) == 0 {
-		return nil
+	if len(changes) > 0 && !m.DryRun {
+		c.log.Info("delete what has no record", "changes", changes.String())
 	}
-	c.log.Info("delete what has no record", "changes", changes.String())
-	return c.host.Apply(ctx, changes)
+	return m.apply(ctx, c, "what has no record", changes)
 }
 
 // knownOwners returns all owners with a record, or with an operation under way.
@@ -242,7 +301,7 @@ func (c *controller) knownOwners() map[string]bool {
 }
 
 // sweepNamespaces unpins namespaces of ours without a record.
-func (c *controller) sweepNamespaces(ctx context.Context) error {
+func (c *controller) sweepNamespaces(ctx context.Context, m *mending) error {
 	pinned, err := c.host.Namespaces().List(ctx, c.paths.namespaces, c.paths.prefix)
 	if err != nil {
 		return err
@@ -255,7 +314,7 @@ func (c *controller) sweepNamespaces(ctx context.Context) error {
 	}
 	var errs []error
 	for _, path := range pinned {
-		if !known[path] {
+		if !known[path] && m.found("namespace without a record", "unpin "+path) {
 			errs = append(errs, c.host.Namespaces().Delete(ctx, path))
 		}
 	}
@@ -263,7 +322,7 @@ func (c *controller) sweepNamespaces(ctx context.Context) error {
 }
 
 // sweepFiles removes the folders of sandboxes without a record.
-func (c *controller) sweepFiles() error {
+func (c *controller) sweepFiles(m *mending) error {
 	entries, err := os.ReadDir(c.paths.files)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
@@ -271,8 +330,9 @@ func (c *controller) sweepFiles() error {
 	known := c.knownOwners()
 	errs := []error{err}
 	for _, entry := range entries {
-		if !known["sandbox/"+entry.Name()] {
-			errs = append(errs, os.RemoveAll(filepath.Join(c.paths.files, entry.Name())))
+		folder := filepath.Join(c.paths.files, entry.Name())
+		if !known["sandbox/"+entry.Name()] && m.found("files without a record", "remove "+folder) {
+			errs = append(errs, os.RemoveAll(folder))
 		}
 	}
 	return joinKinds(errs)

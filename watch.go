@@ -3,6 +3,7 @@ package libnetwork
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/docker/libnetwork/cnm"
@@ -68,7 +69,10 @@ func (c *controller) mendFilter(ctx context.Context) (all bool) {
 		}
 		if changes := netstate.Diff(held, wished); len(changes) > 0 {
 			c.log.Warn("the packet filter was changed by somebody else; mending it", "changes", len(changes))
-			err = c.host.Apply(ctx, changes)
+			if err = c.host.Apply(ctx, changes); err == nil {
+				c.mended.Add(1)
+				c.tell(Event{Type: ControllerEvent, Action: EventRepair, Detail: fmt.Sprintf("the packet filter, which somebody else had changed: %d changes", len(changes))})
+			}
 		}
 	}
 	if err != nil && ctx.Err() == nil {

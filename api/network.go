@@ -38,10 +38,10 @@ type Subnet struct {
 	Range   netip.Prefix `json:"range,omitzero"`
 	Gateway netip.Addr   `json:"gateway,omitzero"`
 	// Used counts the addresses that somebody holds. Available counts those that an
-	// endpoint may still get without asking for one; it is a decimal number, since pools
-	// of IPv6 exceed 64 bits.
-	Used      int    `json:"used"`
-	Available string `json:"available"`
+	// endpoint may still get without asking for one; it is left out if the address manager
+	// does not tell, and the largest number of 64 bits stands for that or more.
+	Used      int     `json:"used"`
+	Available *uint64 `json:"available,omitempty"`
 	// Holders are in the order of addresses. Lists of networks leave them out.
 	Holders []Holder `json:"holders,omitempty"`
 }

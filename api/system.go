@@ -36,7 +36,8 @@ type Health struct {
 // events: the id is the Sequence, the event's name is "type.action", the data is this as
 // JSON.
 type Event struct {
-	// Sequence grows by one with each event of a daemon's life.
+	// Sequence grows by one with each event of a daemon's life, and begins above those of
+	// the life before.
 	Sequence uint64    `json:"sequence"`
 	Time     time.Time `json:"time"`
 	// Type is "network", "endpoint", "sandbox" or "controller".

@@ -73,7 +73,13 @@ func Wrap(op string, err error) error {
 	return &Error{Op: op, Kind: KindOf(err), Err: err}
 }
 
-// KindOf returns the kind of the outermost error that has one; Internal otherwise.
+// Kinds returns all kinds.
+func Kinds() []Kind {
+	return []Kind{Invalid, NotFound, Exists, Forbidden, Exhausted, Unavailable, Timeout, Conflict, Unsupported, Internal}
+}
+
+// KindOf returns the kind of the outermost error that has one, or else the first of Kinds
+// that the error says it is; Internal otherwise.
 func KindOf(err error) Kind {
 	var e *Error
 	if errors.As(err, &e) {
@@ -82,6 +88,11 @@ func KindOf(err error) Kind {
 	var k Kind
 	if errors.As(err, &k) {
 		return k
+	}
+	for _, kind := range Kinds() {
+		if errors.Is(err, kind) {
+			return kind
+		}
 	}
 	return Internal
 }
