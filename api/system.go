@@ -25,6 +25,11 @@ type Info struct {
 	Go     string `json:"go"`
 }
 
+// Version is the answer of GET /version.
+type Version struct {
+	Version string `json:"version"`
+}
+
 // Health is the answer of GET /health: 200 if Healthy is true, 503 otherwise.
 type Health struct {
 	Healthy bool `json:"healthy"`
