@@ -422,15 +422,17 @@ func hostLast(namespaces []string) []string {
 // basesFirst puts what others need, bridges and parents, in front.
 func basesFirst(a, b owned[Link]) int { return cmp.Compare(height(a.object), height(b.object)) }
 
-// height says how much a link may stand on.
+// height says how much a link may stand on: a port on its bridge, a VLAN on a port.
 func height(l Link) int {
 	switch l.Kind {
 	case Bridge, Dummy:
 		return 0
 	case VLAN:
-		return 1
+		return 2
+	case Macvlan, IPvlan:
+		return 3
 	}
-	return 2
+	return 1
 }
 
 func byGateway(a, b owned[Route]) int {

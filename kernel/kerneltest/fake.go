@@ -245,6 +245,8 @@ func checkLink(want netstate.Link) error {
 		return cnm.E("", cnm.Invalid, fmt.Errorf("link %q: is no name", want.Name))
 	case want.MTU != 0 && (want.MTU < 68 || want.MTU > 65535):
 		return cnm.E("", cnm.Invalid, fmt.Errorf("link %q: MTU %d is out of bounds", want.Name, want.MTU))
+	case kernel.CheckParented(want) != nil:
+		return cnm.E("", cnm.Invalid, kernel.CheckParented(want))
 	case want.Kind == netstate.Veth && want.Peer.Name == "":
 		return cnm.E("", cnm.Invalid, fmt.Errorf("link %q: is born with its peer, and cannot be made by itself", want.Name))
 	}

@@ -98,8 +98,8 @@ func (f *Fake) checkLoad(parent netstate.Link, load netstate.Load) error {
 
 func (f *Fake) applyLimit(s *fakeSpace, verb netstate.Verb, o netstate.Limit) error {
 	if verb == netstate.Add {
-		if o.Rate < netstate.LeastRate || o.Rate > netstate.MostRate || o.Rate%8 != 0 || o.Burst == 0 {
-			return cnm.E("", cnm.Invalid, fmt.Errorf("rate %d, burst %d: out of bounds", o.Rate, o.Burst))
+		if err := kernel.CheckLimit(o); err != nil {
+			return cnm.E("", cnm.Invalid, err)
 		}
 		if _, ok := s.links[o.Through]; o.Through != "" && !ok {
 			return notFound("link %q: does not exist", o.Through)

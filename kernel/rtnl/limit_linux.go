@@ -31,6 +31,9 @@ const (
 	actionStolen   = 4
 )
 
+// mirredSize is that of struct tc_mirred, in bytes; the last number is where to.
+const mirredSize = 28
+
 // Limit is a token bucket (tc-tbf(8)) on what a link sends.
 type Limit struct {
 	Link  int    // index
@@ -111,9 +114,13 @@ func AddRedirect(d Redirect) Request {
 	options.AddRtAttr(nl.TCA_U32_SEL, everything())
 	action := options.AddRtAttr(nl.TCA_U32_ACT, nil).AddRtAttr(1, nil)
 	action.AddRtAttr(nl.TCA_ACT_KIND, nl.ZeroTerminated("mirred"))
-	mirred := nl.TcMirred{Eaction: egressRedirect, Ifindex: uint32(d.To)}
-	mirred.Action = actionStolen
-	action.AddRtAttr(nl.TCA_ACT_OPTIONS, nil).AddRtAttr(nl.TCA_MIRRED_PARMS, mirred.Serialize())
+	// Struct tc_mirred (include/uapi/linux/tc_act/tc_mirred.h) has seven numbers: index,
+	// capabilities, what becomes of the packet, two counters, what is done, and where.
+	var mirred []byte
+	for _, number := range []uint32{0, 0, actionStolen, 0, 0, egressRedirect, uint32(d.To)} {
+		mirred = binary.NativeEndian.AppendUint32(mirred, number)
+	}
+	action.AddRtAttr(nl.TCA_ACT_OPTIONS, nil).AddRtAttr(nl.TCA_MIRRED_PARMS, mirred)
 	r.AddData(options)
 	return Request{message: r}
 }
@@ -231,9 +238,9 @@ func parseFilter(body []byte) (Redirect, bool) {
 			}
 		}
 	}
-	if len(value) < nl.SizeofTcMirred {
+	if len(value) < mirredSize {
 		return Redirect{}, false
 	}
-	d.To = int(nl.DeserializeTcMirred(value).Ifindex)
+	d.To = int(number(value[mirredSize-4:]))
 	return d, d.To > 0
 }
