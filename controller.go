@@ -37,6 +37,9 @@ type controller struct {
 	// background runs what goes on after an operation has returned.
 	background background
 
+	// parents is held while a network comes to a parent or leaves it.
+	parents opLock
+
 	mu sync.RWMutex // guards what follows; never held across I/O
 	// config is what New was given, and ReloadConfiguration changed.
 	config config.Config

@@ -230,7 +230,11 @@ func (c *controller) knownOwners() map[string]bool {
 		known[owner] = true
 	}
 	for _, n := range c.networks {
-		known[n.record.Load().Owner()] = true
+		rec := n.record.Load()
+		known[rec.Owner()] = true
+		for _, p := range rec.Parts {
+			known[p.Owner] = true
+		}
 		for _, ep := range n.endpoints {
 			known[ep.record.Load().Owner()] = true
 		}

@@ -9,8 +9,8 @@ import (
 
 // Part is what one owner contributes to one network namespace.
 type Part struct {
-	// Owner is "network/<id>", "endpoint/<id>" or "sandbox/<id>". It is written
-	// to the kernel as the mark of what is ours. Empty only in observed parts:
+	// Owner is "network/<id>", "endpoint/<id>", "sandbox/<id>", or for what networks
+	// share "parent/<link>". It is written to the kernel as the mark of what is ours. Empty only in observed parts:
 	// what somebody else made, which is never changed or removed.
 	Owner string `json:"owner"`
 	// Namespace is the path of the namespace's file; empty means the host.
