@@ -38,7 +38,7 @@ func newWire(t testing.TB) *wire {
 	w := &wire{newScratch(t), kerneltest.NewNamespace(t)}
 	w.apply(t,
 		netstate.Part{Owner: "lan/wire", Links: []netstate.Link{
-			{Name: "phys0", Kind: netstate.Veth, NoIPv6: true, Peer: netstate.Peer{Namespace: w.far, Name: "eth0"}},
+			{Name: "phys0", Kind: netstate.Veth, Peer: netstate.Peer{Namespace: w.far, Name: "eth0"}},
 		}},
 		netstate.Part{
 			Owner: "lan/wire", Namespace: w.far, Links: []netstate.Link{{Name: "eth0", Kind: netstate.Veth}},
@@ -311,13 +311,20 @@ func TestMacvlanRefuses(t *testing.T) {
 	empty(t, c)
 }
 
+// openOn opens a controller on a machine, with a store in memory.
+func openOn(t testing.TB, host kernel.Host) libnetwork.NetworkController {
+	t.Helper()
+	c := must[libnetwork.NetworkController](t)(libnetwork.OpenWith(host, memory.New(), config.OptionExecRoot(t.TempDir())))
+	t.Cleanup(c.Stop)
+	return c
+}
+
 // What a kernel lacks is named, and nothing is left of the attempt.
 func TestMissingFeatureIsNamed(t *testing.T) {
 	host := kerneltest.NewFake()
 	host.Plant("", netstate.Link{Name: "phys0", Kind: "physical", MTU: 1500})
 	host.Lack(kernel.FeatureIPvlan, kernel.FeatureDummy, kernel.FeatureVLAN, kernel.FeatureTBF)
-	c := must[libnetwork.NetworkController](t)(libnetwork.OpenWith(host, memory.New(), config.OptionExecRoot(t.TempDir())))
-	t.Cleanup(c.Stop)
+	c := openOn(t, host)
 	before := kerneltest.Snapshot(t, host, "") + libnetwork.Reserved(c)
 	for _, test := range []struct{ driver, parent, want string }{
 		{"ipvlan", "phys0", `create network "x": ipvlan: this kernel has no ipvlan (CONFIG_IPVLAN, module ipvlan)`},

@@ -124,7 +124,10 @@ func (o Network) Parts(n *cnm.Network, load netstate.Load) []netstate.Part {
 		// Networks may share it: it is not the property of one of them.
 		owner = cnm.ParentOwner(o.Parent)
 		link.Kind, link.Parent, link.VLANID = netstate.VLAN, o.base, o.vlan
-		link.NoIPv6, link.Adopt = true, true
+		link.Adopt = true
+		// Where the host routes for containers, it looks for neighbours by an address of
+		// the link's own. Otherwise it is to have none there.
+		link.NoIPv6 = load.Mode != netstate.ModeL3 && load.Mode != netstate.ModeL3S
 	}
 	return []netstate.Part{{Owner: owner, Links: []netstate.Link{link}}}
 }
