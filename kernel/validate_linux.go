@@ -50,17 +50,7 @@ func (h *host) validateChange(c netstate.Change) error {
 		}
 		return validateIndexed(c.Verb, o.Link)
 	case netstate.Limit:
-		if c.Verb == netstate.Add {
-			if err := CheckLimit(o); err != nil {
-				return err
-			}
-		}
-		if o.Through != "" {
-			if err := validateName(o.Through); err != nil {
-				return err
-			}
-		}
-		return validateIndexed(c.Verb, o.Link)
+		return validateLimit(c.Verb, o)
 	case netstate.Intent:
 		if c.Namespace != "" {
 			return errors.New("only the host's namespace has a packet filter of ours")
@@ -73,6 +63,20 @@ func (h *host) validateChange(c netstate.Change) error {
 		return sysctl.Check(o.Key)
 	}
 	return errors.New("there is nothing to change")
+}
+
+func validateLimit(verb netstate.Verb, l netstate.Limit) error {
+	if verb == netstate.Add {
+		if err := CheckLimit(l); err != nil {
+			return err
+		}
+	}
+	if l.Through != "" {
+		if err := validateName(l.Through); err != nil {
+			return err
+		}
+	}
+	return validateIndexed(verb, l.Link)
 }
 
 func validateIndexed(verb netstate.Verb, link string) error {

@@ -68,18 +68,7 @@ func (d *differ) classify() {
 			d.fresh[key] = true
 		}
 	}
-	// What hangs on a parent goes with it. Parents may hang on others.
-	for range d.to.links.keys {
-		before := len(d.fresh)
-		for _, key := range d.to.links.keys {
-			if parent := d.to.links.rows[key].object.Parent; parent != "" && d.fresh[linkKey{"", parent}] {
-				d.fresh[key] = true
-			}
-		}
-		if len(d.fresh) == before {
-			break
-		}
-	}
+	d.refreshHanging()
 	// A pair lives and dies as one.
 	for born, creator := range d.to.creator {
 		if d.fresh[born] || d.fresh[creator] {
@@ -107,6 +96,22 @@ func (d *differ) classify() {
 		d.deletes = append(d.deletes, row)
 		if row.object.Peer.Name != "" {
 			d.gone[row.object.Peer] = true
+		}
+	}
+}
+
+// refreshHanging makes fresh what hangs on a fresh parent: it went with the one before.
+// Parents may hang on others.
+func (d *differ) refreshHanging() {
+	for range d.to.links.keys {
+		before := len(d.fresh)
+		for _, key := range d.to.links.keys {
+			if parent := d.to.links.rows[key].object.Parent; parent != "" && d.fresh[linkKey{"", parent}] {
+				d.fresh[key] = true
+			}
+		}
+		if len(d.fresh) == before {
+			return
 		}
 	}
 }
