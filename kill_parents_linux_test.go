@@ -15,6 +15,7 @@ import (
 	"github.com/docker/libnetwork/cnm"
 	"github.com/docker/libnetwork/config"
 	"github.com/docker/libnetwork/kernel/kerneltest"
+	"github.com/docker/libnetwork/netstate"
 )
 
 // kills, if it is given, is how often each process is killed.
@@ -69,6 +70,35 @@ func killOnParent(t *testing.T, rounds int, driver string, parents ...string) {
 	}
 	if left, _ := os.ReadDir(s.run + "/netns"); len(left) > 0 {
 		t.Errorf("%d namespaces are left", len(left))
+	}
+}
+
+// A process may be killed after it has recorded that an endpoint left, and before the
+// kernel knows.
+func TestLeftBehindByAnEndpointThatLeft(t *testing.T) {
+	host := kerneltest.NewFake()
+	host.Plant("", netstate.Link{Name: "phys0", Kind: "physical", MTU: 1500})
+	c := openOn(t, host)
+	sb := must[libnetwork.Sandbox](t)(c.NewSandbox("c"))
+	for _, driver := range []string{"bridge", "macvlan"} {
+		options := map[string]string{}
+		if driver == "macvlan" {
+			options["parent"] = "phys0"
+		}
+		n := must[libnetwork.Network](t)(c.NewNetwork(driver, driver, "", libnetwork.NetworkOptionDriverOpts(options)))
+		ep := must[libnetwork.Endpoint](t)(n.CreateEndpoint("e"))
+		before := kerneltest.Snapshot(t, host, "", sb.Key())
+		ok(t, ep.Join(sb))
+		parts := libnetwork.PartsOf(ep)
+		ok(t, ep.Leave(sb))
+		ok(t, host.Apply(t.Context(), netstate.Diff(nil, parts)))
+		if kerneltest.Snapshot(t, host, "", sb.Key()) == before {
+			t.Fatalf("%s: nothing was left behind", driver)
+		}
+		ok(t, c.Repair(t.Context()))
+		if after := kerneltest.Snapshot(t, host, "", sb.Key()); after != before {
+			t.Errorf("%s: before:\n%s\nafter:\n%s", driver, before, after)
+		}
 	}
 }
 
