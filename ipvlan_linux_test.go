@@ -157,8 +157,7 @@ func TestIPvlanRefuses(t *testing.T) {
 	w.wantAsBefore(t, before)
 }
 
-// Without a parent, containers reach each other and nothing else; names outside are not
-// asked for.
+// Without a parent, containers reach each other and nothing else.
 func TestWithoutParent(t *testing.T) {
 	kerneltest.NeedFeature(t, kerneltest.FeatureDummy, kerneltest.FeatureMacvlan, kerneltest.FeatureIPvlan)
 	for _, driver := range []string{"macvlan", "ipvlan"} {
