@@ -27,11 +27,14 @@ func (w *wire) serveNames(t *testing.T) {
 		}
 		_ = out.WriteMsg(answer)
 	})}
-	done := make(chan error, 1)
-	go func() { done <- server.ActivateAndServe() }()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = server.ActivateAndServe() // it ends with the socket
+	}()
 	t.Cleanup(func() {
 		_ = packets.Close()
-		_ = <-done // that it was closed
+		<-done
 	})
 }
 

@@ -1,6 +1,7 @@
 package libnetwork_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/docker/libnetwork"
@@ -47,6 +48,12 @@ func parentOperations(driver, parent string) []operation {
 	}
 }
 
+// someOf are the operations that make and delete links: what runs in an emulator leaves the
+// rest to the fake.
+func someOf(all []operation) []operation {
+	return slices.DeleteFunc(all, func(o operation) bool { return !slices.Contains([]string{"create network", "join", "leave"}, o.name) })
+}
+
 // deleteLast deletes the only network on a parent.
 func deleteLast(b *bench) error { return b.empty.Delete() }
 
@@ -70,12 +77,12 @@ func TestParentFailuresOnLinux(t *testing.T) {
 
 func TestIPvlanFailures(t *testing.T) {
 	kerneltest.NeedFeature(t, kerneltest.FeatureIPvlan, kerneltest.FeatureIFB, kerneltest.FeatureTBF)
-	testFailures(t, parentOperations("ipvlan", "phys0"), linuxMachine, plantParents("ipvlan", "phys0"))
+	testFailures(t, someOf(parentOperations("ipvlan", "phys0")), linuxMachine, plantParents("ipvlan", "phys0"))
 }
 
 func TestVLANFailures(t *testing.T) {
 	kerneltest.NeedFeature(t, kerneltest.FeatureVLAN, kerneltest.FeatureMacvlan, kerneltest.FeatureIFB, kerneltest.FeatureTBF)
-	testFailures(t, parentOperations("macvlan", "phys0.10"), linuxMachine, plantParents("macvlan", "phys0.10"))
+	testFailures(t, someOf(parentOperations("macvlan", "phys0.10")), linuxMachine, plantParents("macvlan", "phys0.10"))
 	testFailures(t, []operation{{"delete network", deleteLast}}, linuxMachine, leaveParent("macvlan", "phys0.10"))
 }
 
