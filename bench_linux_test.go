@@ -57,7 +57,7 @@ func empty(t testing.TB, c libnetwork.NetworkController) {
 				t.Error(err)
 			}
 		}
-		if n.Type() == "bridge" {
+		if n.Type() != "host" && n.Type() != "null" {
 			if err := n.Delete(); err != nil {
 				t.Error(err)
 			}

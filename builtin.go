@@ -5,6 +5,8 @@ import (
 	"github.com/docker/libnetwork/config"
 	"github.com/docker/libnetwork/drivers/bridge"
 	"github.com/docker/libnetwork/drivers/host"
+	"github.com/docker/libnetwork/drivers/ipvlan"
+	"github.com/docker/libnetwork/drivers/macvlan"
 	"github.com/docker/libnetwork/drivers/null"
 )
 
@@ -21,9 +23,11 @@ type driverEntry struct {
 // builtinDrivers is the table of the drivers of this build.
 func builtinDrivers(settings bridge.Config) map[string]driverEntry {
 	return map[string]driverEntry{
-		"bridge": {driver: bridge.New(settings), scope: cnm.Local},
-		"host":   {driver: host.New(), scope: cnm.Local, single: true, noAddresses: true},
-		"null":   {driver: null.New(), scope: cnm.Local, single: true, noAddresses: true},
+		"bridge":  {driver: bridge.New(settings), scope: cnm.Local},
+		"host":    {driver: host.New(), scope: cnm.Local, single: true, noAddresses: true},
+		"ipvlan":  {driver: ipvlan.New(), scope: cnm.Local},
+		"macvlan": {driver: macvlan.New(), scope: cnm.Local},
+		"null":    {driver: null.New(), scope: cnm.Local, single: true, noAddresses: true},
 	}
 }
 

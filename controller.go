@@ -44,6 +44,9 @@ type controller struct {
 	tally  tally.Tally[cnm.Kind]
 	mended atomic.Uint64
 
+	// parents is held while a network comes to a parent or leaves it.
+	parents opLock
+
 	mu sync.RWMutex // guards what follows; never held across I/O
 	// config is what New was given, and ReloadConfiguration changed.
 	config config.Config

@@ -44,7 +44,7 @@ func desiredParts(sandbox *cnm.Sandbox, endpoints []*cnm.Endpoint, networkName f
 		i := slices.IndexFunc(ranked, func(ep *cnm.Endpoint) bool { return family.gateway(ep).IsValid() })
 		if i >= 0 {
 			own.Routes = append(own.Routes, netstate.Route{
-				Destination: family.destination, Gateway: family.gateway(ranked[i]), Link: ranked[i].Interface,
+				Destination: family.destination, Gateway: nextHop(family.gateway(ranked[i])), Link: ranked[i].Interface,
 			})
 		}
 	}

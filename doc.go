@@ -27,7 +27,8 @@
 // Each network, sandbox and endpoint has one lock for operations on it. They are
 // taken in this order: networks by id, sandboxes by id, endpoints. Deleting a network
 // takes the network's; joining, leaving and deleting take those of the sandbox and the
-// endpoint. Nobody waits for a network's lock while holding another one.
+// endpoint. Nobody waits for a network's lock while holding another one. Behind all of
+// them comes the one lock for networks that hang on a parent, while they come and go.
 //
 // controller.mu guards maps and what is in them, and is never held across I/O.
 package libnetwork

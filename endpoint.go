@@ -81,9 +81,9 @@ func (ep *endpoint) Iface() InterfaceInfo {
 	return ep
 }
 
-func (ep *endpoint) Gateway() net.IP { return ipTo(ep.record.Load().Gateway4) }
+func (ep *endpoint) Gateway() net.IP { return ipTo(nextHop(ep.record.Load().Gateway4)) }
 
-func (ep *endpoint) GatewayIPv6() net.IP { return ipTo(ep.record.Load().Gateway6) }
+func (ep *endpoint) GatewayIPv6() net.IP { return ipTo(nextHop(ep.record.Load().Gateway6)) }
 
 func (ep *endpoint) StaticRoutes() []*types.StaticRoute {
 	var out []*types.StaticRoute

@@ -52,3 +52,6 @@ func Unfiltered(c NetworkController) (string, error) {
 	}
 	return netstate.Diff(held, wished).String(), nil
 }
+
+// PartsOf returns what an endpoint has in the kernel while it is in a sandbox.
+func PartsOf(ep Endpoint) []netstate.Part { return ep.(*endpoint).record.Load().Parts }

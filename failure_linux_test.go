@@ -30,9 +30,12 @@ type bench struct {
 	run   string
 
 	web, db, empty libnetwork.Network
-	joined         libnetwork.Endpoint // on web, in sandbox
-	free           libnetwork.Endpoint // on db, in no sandbox
-	sandbox        libnetwork.Sandbox
+	// lan is on a parent, if there is one; lanJoined of it in sandbox, and lanFree in none.
+	lan                libnetwork.Network
+	lanJoined, lanFree libnetwork.Endpoint
+	joined             libnetwork.Endpoint // on web, in sandbox
+	free               libnetwork.Endpoint // on db, in no sandbox
+	sandbox            libnetwork.Sandbox
 	// external has no namespace yet, and late is in it.
 	external  libnetwork.Sandbox
 	late      libnetwork.Endpoint
@@ -64,7 +67,7 @@ func newBench(t *testing.T, host kernel.Host, namespace string) *bench {
 
 // Addresses of links that ask for none: the kernel chooses another for a link that
 // is made again.
-var chosenMAC = regexp.MustCompile(`(link veth\S+ .*) mac \S+`)
+var chosenMAC = regexp.MustCompile(`(link (?:veth|ifb|dm-)\S+ .*) mac \S+`)
 
 // state is all there is: in the kernel, in the store, in memory and in files.
 func (b *bench) state() string {
@@ -91,10 +94,13 @@ func (b *bench) state() string {
 	return text
 }
 
-var operations = []struct {
+// operation is one thing to do on a bench.
+type operation struct {
 	name string
 	do   func(*bench) error
-}{
+}
+
+var operations = []operation{
 	{"create network", func(b *bench) error {
 		_, err := b.c.NewNetwork("bridge", "new", "", libnetwork.NetworkOptionEnableIPv6(true))
 		return err
@@ -115,7 +121,7 @@ var operations = []struct {
 // testFailures makes every step of every operation fail, one after the other, in the
 // kernel and then in the store. After each failure the state is what it was before;
 // in the end the operation works.
-func testFailures(t *testing.T, open func(t *testing.T) (host kernel.Host, namespace string)) {
+func testFailures(t *testing.T, operations []operation, open func(t *testing.T) (host kernel.Host, namespace string), prepare ...func(*bench)) {
 	failures := 0
 	for _, operation := range operations {
 		for where, failAt := range map[string]func(*bench, int){
@@ -125,6 +131,9 @@ func testFailures(t *testing.T, open func(t *testing.T) (host kernel.Host, names
 			t.Run(operation.name+"/"+where, func(t *testing.T) {
 				host, namespace := open(t)
 				b := newBench(t, host, namespace)
+				for _, more := range prepare {
+					more(b)
+				}
 				before := b.state()
 				for n := 1; ; n++ {
 					failAt(b, n)
@@ -151,21 +160,21 @@ func testFailures(t *testing.T, open func(t *testing.T) (host kernel.Host, names
 	t.Logf("%d failures", failures)
 }
 
-func TestFailuresOnLinux(t *testing.T) {
-	testFailures(t, func(t *testing.T) (kernel.Host, string) {
-		return kerneltest.NewHost(t), kerneltest.NewNamespace(t)
-	})
+func TestFailuresOnLinux(t *testing.T) { testFailures(t, operations, linuxMachine) }
+
+func TestFailuresOnFake(t *testing.T) { testFailures(t, operations, fakeMachine) }
+
+func linuxMachine(t *testing.T) (kernel.Host, string) {
+	return kerneltest.NewHost(t), kerneltest.NewNamespace(t)
 }
 
-func TestFailuresOnFake(t *testing.T) {
-	testFailures(t, func(t *testing.T) (kernel.Host, string) {
-		fake := kerneltest.NewFake()
-		const mine = "/run/mine"
-		ok(t, fake.Namespaces().Create(t.Context(), mine))
-		// That a loopback was brought up is not taken back.
-		ok(t, fake.Apply(t.Context(), netstate.Changes{{
-			Verb: netstate.Raise, Namespace: mine, Object: netstate.Link{Name: "lo", Kind: netstate.Existing},
-		}}))
-		return fake, mine
-	})
+func fakeMachine(t *testing.T) (kernel.Host, string) {
+	fake := kerneltest.NewFake()
+	const mine = "/run/mine"
+	ok(t, fake.Namespaces().Create(t.Context(), mine))
+	// That a loopback was brought up is not taken back.
+	ok(t, fake.Apply(t.Context(), netstate.Changes{{
+		Verb: netstate.Raise, Namespace: mine, Object: netstate.Link{Name: "lo", Kind: netstate.Existing},
+	}}))
+	return fake, mine
 }

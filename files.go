@@ -90,12 +90,18 @@ const hostGateway = "host-gateway"
 // gatewayAddresses are the host's in the networks that give the default routes.
 func (sb *sandbox) gatewayAddresses() []netip.Addr {
 	var out []netip.Addr
-	ranked := byGatewayRank(recordsOf(sb.members()), sb.c.networkName)
+	members := sb.members()
+	ranked := byGatewayRank(recordsOf(members), sb.c.networkName)
 	for _, gateway := range []func(*cnm.Endpoint) netip.Addr{
 		func(ep *cnm.Endpoint) netip.Addr { return ep.Gateway4 }, func(ep *cnm.Endpoint) netip.Addr { return ep.Gateway6 },
 	} {
-		if i := slices.IndexFunc(ranked, func(ep *cnm.Endpoint) bool { return gateway(ep).IsValid() }); i >= 0 {
-			out = append(out, gateway(ranked[i]))
+		i := slices.IndexFunc(ranked, func(ep *cnm.Endpoint) bool { return gateway(ep).IsValid() })
+		if i < 0 {
+			continue
+		}
+		member := slices.IndexFunc(members, func(ep *endpoint) bool { return ep.ID() == ranked[i].ID })
+		if address := members[member].hostAddress(gateway(ranked[i])); address.IsValid() {
+			out = append(out, address)
 		}
 	}
 	return out

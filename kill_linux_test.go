@@ -20,7 +20,8 @@ import (
 )
 
 // victim, in the environment, makes this binary a process that does random
-// operations until it is killed. Its value is "host data run backend seed".
+// operations until it is killed. Its value is "host data run backend seed", where the
+// backend may be parents of networks instead.
 const victim = "LIBNETWORK_VICTIM"
 
 const (
@@ -179,6 +180,9 @@ func beVictim(arguments string) error {
 	seed, err := strconv.ParseUint(words[4], 10, 64)
 	if err != nil {
 		return err
+	}
+	if strings.HasPrefix(words[3], "parents:") {
+		return beParentVictim(words[0], words[1], words[2], words[3], seed)
 	}
 	c, err := libnetwork.New(config.OptionHostNamespace(words[0]), config.OptionDataDir(words[1]),
 		config.OptionExecRoot(words[2]), config.OptionFirewallBackend(words[3]), config.OptionAnnounce(0, 0))

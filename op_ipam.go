@@ -26,6 +26,8 @@ type allocator struct {
 	// avoid are prefixes that the host reaches already, once they have been read.
 	avoid    []netip.Prefix
 	observed bool
+	// plan is what the network's driver wants of each subnet.
+	plan cnm.AddressPlan
 }
 
 func (c *controller) ipam(name string) (cnm.IPAM, error) {
@@ -37,7 +39,7 @@ func (c *controller) ipam(name string) (cnm.IPAM, error) {
 }
 
 // allocatePools fills the record's subnets.
-func (c *controller) allocatePools(ctx context.Context, u *undo.Stack, rec *cnm.Network) error {
+func (c *controller) allocatePools(ctx context.Context, u *undo.Stack, rec *cnm.Network, driver cnm.Driver) error {
 	if !rec.EnableIPv4 && len(rec.IPAM.IPv4) > 0 {
 		return invalid("IPv4 subnet: IPv4 is not enabled on the network")
 	}
@@ -59,7 +61,11 @@ func (c *controller) allocatePools(ctx context.Context, u *undo.Stack, rec *cnm.
 			rec.IPAM.AddressSpace = global
 		}
 	}
-	a := &allocator{c: c, ipam: ipam, undo: u}
+	plan, err := planAddresses(driver, rec)
+	if err != nil {
+		return err
+	}
+	a := &allocator{c: c, ipam: ipam, undo: u, plan: plan}
 	if rec.EnableIPv4 {
 		if rec.Subnets4, err = a.subnets(ctx, rec, rec.IPAM.IPv4, false); err != nil {
 			return err
@@ -108,6 +114,13 @@ func (a *allocator) subnet(ctx context.Context, rec *cnm.Network, conf cnm.PoolC
 	if subnet.Gateway, err = a.gateway(ctx, rec, conf, pool); err != nil {
 		return cnm.Subnet{}, err
 	}
+	if a.plan.Host {
+		granted, err := a.address(ctx, cnm.AddressRequest{PoolID: pool.ID, Options: rec.IPAM.Options})
+		if err != nil {
+			return cnm.Subnet{}, fmt.Errorf("address of the host: %w", err)
+		}
+		subnet.Host = granted.Prefix
+	}
 	for _, name := range slices.Sorted(maps.Keys(conf.Aux)) {
 		_, err := a.address(ctx, cnm.AddressRequest{PoolID: pool.ID, Address: conf.Aux[name], Options: rec.IPAM.Options})
 		if err != nil {
@@ -125,6 +138,9 @@ func (a *allocator) gateway(ctx context.Context, rec *cnm.Network, conf cnm.Pool
 			return netip.Prefix{}, cnm.E("", cnm.Internal, fmt.Errorf("pool %q: came with gateway %q: %w", pool.ID, text, err))
 		}
 		return gateway, nil
+	}
+	if a.plan.NoGateway && !conf.Gateway.IsValid() {
+		return netip.Prefix{}, nil
 	}
 	granted, err := a.address(ctx, cnm.AddressRequest{
 		PoolID: pool.ID, Address: conf.Gateway, Gateway: true, Options: rec.IPAM.Options,
@@ -253,6 +269,9 @@ func reserved(subnet cnm.Subnet) []netip.Addr {
 	var out []netip.Addr
 	if subnet.Gateway.IsValid() {
 		out = append(out, subnet.Gateway.Addr())
+	}
+	if subnet.Host.IsValid() {
+		out = append(out, subnet.Host.Addr())
 	}
 	for _, name := range slices.Sorted(maps.Keys(subnet.Aux)) {
 		out = append(out, subnet.Aux[name])

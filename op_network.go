@@ -68,6 +68,8 @@ func (c *controller) createNetwork(ctx context.Context, networkType, name, id st
 		return nil, err
 	}
 	defer c.track(rec.Owner())()
+	release := func() {}
+	defer func() { release() }() // after what may have to be undone
 	var u undo.Stack
 	defer u.OnError(ctx, &err)
 
@@ -75,7 +77,7 @@ func (c *controller) createNetwork(ctx context.Context, networkType, name, id st
 		return nil, err
 	}
 	if !entry.noAddresses {
-		if err := c.allocatePools(ctx, &u, rec); err != nil {
+		if err := c.allocatePools(ctx, &u, rec, entry.driver); err != nil {
 			return nil, err
 		}
 	}
@@ -86,11 +88,17 @@ func (c *controller) createNetwork(ctx context.Context, networkType, name, id st
 	if err := c.claimLinks(&u, rec); err != nil {
 		return nil, err
 	}
+	if release, err = c.holdParents(ctx, rec); err != nil {
+		return nil, err
+	}
+	if err := c.checkParents(rec); err != nil {
+		return nil, err
+	}
 
 	if err := c.record(ctx, &u, func(b *batch) { b.putNetwork(rec) }, func(b *batch) { b.delete(keyNetwork + rec.ID) }); err != nil {
 		return nil, err
 	}
-	if err := c.realise(ctx, &u, nil, rec.Parts); err != nil {
+	if err := c.realiseNetwork(ctx, &u, rec); err != nil {
 		return nil, err
 	}
 
@@ -148,7 +156,7 @@ func (c *controller) claim(u *undo.Stack, rec *cnm.Network, entry driverEntry) e
 // claimLinks takes the names of the host's links, so that no two networks of ours
 // share a bridge.
 func (c *controller) claimLinks(u *undo.Stack, rec *cnm.Network) error {
-	for _, name := range hostLinks(rec.Parts) {
+	for _, name := range hostLinks(rec) {
 		if !c.take(u, claimLink(name)) {
 			return cnm.E("", cnm.Exists, fmt.Errorf("link %q: another network of ours has it; choose another name", name))
 		}
@@ -176,17 +184,18 @@ func claims(rec *cnm.Network, entry driverEntry) []string {
 	if entry.single {
 		keys = append(keys, claimDriver(rec.Driver))
 	}
-	for _, name := range hostLinks(rec.Parts) {
+	for _, name := range hostLinks(rec) {
 		keys = append(keys, claimLink(name))
 	}
 	return keys
 }
 
-func hostLinks(parts []netstate.Part) []string {
+// hostLinks are those that are the network's alone.
+func hostLinks(rec *cnm.Network) []string {
 	var names []string
-	for _, p := range parts {
+	for _, p := range rec.Parts {
 		for _, l := range p.Links {
-			if p.Namespace == "" && l.Kind != netstate.Existing {
+			if p.Namespace == "" && p.Owner == rec.Owner() && l.Kind != netstate.Existing {
 				names = append(names, l.Name)
 			}
 		}
@@ -219,6 +228,12 @@ func (n *network) delete(ctx context.Context) (err error) {
 		return err
 	}
 	defer c.track(rec.Owner())()
+	releaseParents, err := c.holdParents(ctx, rec)
+	if err != nil {
+		n.reopen()
+		return err
+	}
+	defer releaseParents()
 	var u undo.Stack
 	defer u.OnError(ctx, &err)
 	u.Push("open the network again", func(context.Context) error { n.reopen(); return nil })
@@ -234,7 +249,7 @@ func (n *network) delete(ctx context.Context) (err error) {
 	if err := c.record(ctx, &u, func(b *batch) { b.delete(keyNetwork + rec.ID) }, func(b *batch) { b.putNetwork(rec) }); err != nil {
 		return err
 	}
-	if err := c.realise(ctx, &u, rec.Parts, nil); err != nil {
+	if err := c.realise(ctx, &u, rec.Parts, c.sharedParts(rec)); err != nil {
 		return err
 	}
 

@@ -280,7 +280,8 @@ func (c *controller) sweepLinks(ctx context.Context, observed []netstate.Part, m
 	return m.apply(ctx, c, "what has no record", changes)
 }
 
-// knownOwners returns all owners with a record, or with an operation under way.
+// knownOwners returns all owners whose record wants something of the kernel, or that have
+// an operation under way.
 func (c *controller) knownOwners() map[string]bool {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
@@ -289,9 +290,17 @@ func (c *controller) knownOwners() map[string]bool {
 		known[owner] = true
 	}
 	for _, n := range c.networks {
-		known[n.record.Load().Owner()] = true
+		rec := n.record.Load()
+		known[rec.Owner()] = true
+		for _, p := range rec.Parts {
+			known[p.Owner] = true
+		}
 		for _, ep := range n.endpoints {
-			known[ep.record.Load().Owner()] = true
+			// Of one that has left its sandbox there is nothing, but what a process that
+			// was killed at it did not come to.
+			if rec := ep.record.Load(); rec.SandboxID != "" {
+				known[rec.Owner()] = true
+			}
 		}
 	}
 	for _, sb := range c.sandboxes {

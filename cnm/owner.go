@@ -3,6 +3,9 @@ package cnm
 // Owner returns the owner of the network's parts.
 func (n *Network) Owner() string { return "network/" + n.ID }
 
+// ParentOwner returns the owner of a link of the host that networks hang on and share.
+func ParentOwner(link string) string { return "parent/" + link }
+
 // Owner returns the owner of the endpoint's parts.
 func (e *Endpoint) Owner() string { return "endpoint/" + e.ID }
 

@@ -39,7 +39,8 @@ type Network struct {
 
 	EnableIPv4 bool `json:"enableIPv4"`
 	EnableIPv6 bool `json:"enableIPv6,omitempty"`
-	// Internal networks give their endpoints no way out.
+	// Internal networks give their endpoints no way out. The driver's CreateNetwork sets it
+	// for one that leads nowhere.
 	Internal bool `json:"internal,omitempty"`
 	// DNS are the name servers that containers ask which were given none of their own.
 	DNS        []string `json:"dns,omitempty"`
@@ -78,8 +79,21 @@ type Subnet struct {
 	Pool Pool `json:"pool"`
 	// Gateway is the gateway's address with the subnet's length; zero if none.
 	Gateway netip.Prefix `json:"gateway,omitzero"`
+	// Host is the host's own address in the subnet, with its length; zero if it has none,
+	// or only that of the gateway.
+	Host netip.Prefix `json:"host,omitzero"`
 	// Aux are addresses kept away from endpoints, by the name the user gave.
 	Aux map[string]netip.Addr `json:"aux,omitempty"`
+}
+
+// AddressPlan is what a driver wants of each subnet of a network, before there are
+// endpoints. The zero plan is a gateway, chosen by the address manager unless the user
+// did.
+type AddressPlan struct {
+	// NoGateway takes one only if the user names it.
+	NoGateway bool
+	// Host takes an address for the host, Subnet.Host.
+	Host bool
 }
 
 // Endpoint is the record of an endpoint: a place in a network that one sandbox at
@@ -128,7 +142,8 @@ type Endpoint struct {
 	// controller proposes one before the driver's Join, which may change it.
 	Interface string `json:"interface,omitempty"`
 	// Gateway4 and Gateway6 are set by the driver's Join: next hops that this
-	// endpoint offers for the sandbox's default routes.
+	// endpoint offers for the sandbox's default routes. The unspecified address means
+	// that everything is on the link.
 	Gateway4 netip.Addr `json:"gateway4,omitzero"`
 	Gateway6 netip.Addr `json:"gateway6,omitzero"`
 	// Routes are further routes of the endpoint, set by the driver's Join.

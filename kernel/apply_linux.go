@@ -60,6 +60,10 @@ type step struct {
 	// tolerate says which refusals mean that the change is done already; nil for
 	// none.
 	tolerate func(error) bool
+	// feature is what the kernel must have for it; empty if every kernel does.
+	feature Feature
+	// explain, if it is set, puts what the kernel says into words.
+	explain func(error) error
 }
 
 // stage is how a change is carried out.
@@ -169,9 +173,15 @@ func (a *application) flush() error {
 			return changeError(packet[0].change, err)
 		}
 		for i, err := range errs {
-			if err != nil && (packet[i].tolerate == nil || !packet[i].tolerate(err)) {
-				return changeError(packet[i].change, err)
+			switch {
+			case err == nil, packet[i].tolerate != nil && packet[i].tolerate(err):
+				continue
+			case packet[i].feature != "" && unknown(err):
+				err = Absent(packet[i].feature)
+			case packet[i].explain != nil:
+				err = packet[i].explain(err)
 			}
+			return changeError(packet[i].change, err)
 		}
 	}
 	return nil

@@ -22,6 +22,7 @@ type host struct {
 	reaper       *reaper
 	resident     *resident
 	firewall     firewall
+	prober       prober
 	log          *slog.Logger
 	// ctx ends when the host is closed; watchers is who waits for that.
 	ctx      context.Context

@@ -53,6 +53,9 @@ func (a *application) unknown(run netstate.Changes) []string {
 		switch {
 		case !ok:
 			need(linkOf(c.Object))
+			if limit, ok := c.Object.(netstate.Limit); ok {
+				need(limit.Through)
+			}
 		case c.Verb == netstate.Create:
 			made[link.Name] = true
 			if link.Peer.Namespace == a.space.name {
@@ -63,6 +66,8 @@ func (a *application) unknown(run netstate.Changes) []string {
 			if link.Adopt || !link.MAC.IsZero() {
 				need(link.Name)
 			}
+		case c.Verb == netstate.Raise && link.Carries != (netstate.Load{}):
+			need(link.Name)
 		}
 	}
 	return names
@@ -161,6 +166,8 @@ func linkOf(object netstate.Object) string {
 		return o.Link
 	case netstate.Neighbor:
 		return o.Link
+	case netstate.Limit:
+		return o.Link
 	}
 	return ""
 }
@@ -174,6 +181,9 @@ func (a *application) applyIndexed(c netstate.Change, foreign strangers) error {
 		return nil
 	case !ok:
 		return cnm.E("", cnm.NotFound, fmt.Errorf("link %q: does not exist", name))
+	}
+	if limit, ok := c.Object.(netstate.Limit); ok {
+		return a.applyLimit(c, limit, link)
 	}
 	s := step{change: c}
 	if c.Verb == netstate.Remove {

@@ -40,6 +40,8 @@ type Host interface {
 	Container() Container
 	// Firewall returns the host's packet filter.
 	Firewall() Firewall
+	// Features returns what tells which features the kernel has.
+	Features() Prober
 	// Ports returns the part of the host that takes its ports.
 	Ports() Ports
 	// Close waits for deletions under way and releases all descriptors. It removes

@@ -39,8 +39,7 @@ func (a *application) applyLink(c netstate.Change, link netstate.Link) error {
 	case netstate.Update:
 		return a.updateLink(c, link)
 	default:
-		a.add(step{change: c, request: rtnl.SetLink(link.Name, rtnl.Attributes{Up: true})}, false)
-		return nil
+		return a.raiseLink(c, link)
 	}
 }
 
@@ -87,7 +86,7 @@ func (h *host) attributes(owner string, link netstate.Link) rtnl.Attributes {
 	if h.ipv6 {
 		out.NoIPv6 = &link.NoIPv6
 	}
-	if out.MTU == 0 {
+	if out.MTU == 0 && link.Parent == "" {
 		out.MTU = netstate.DefaultMTU
 	}
 	return out
@@ -144,6 +143,9 @@ func (a *application) createLink(c netstate.Change, link netstate.Link) error {
 
 // makeLink makes the link and gets to know it, its peer and its master.
 func (a *application) makeLink(link netstate.Link, attributes rtnl.Attributes) error {
+	if link.Parent != "" {
+		return a.makeParented(link, attributes)
+	}
 	request, release, err := a.newLink(link, attributes)
 	if err != nil {
 		return err
@@ -160,6 +162,9 @@ func (a *application) makeLink(link netstate.Link, attributes rtnl.Attributes) e
 	}
 	if master.Index != 0 {
 		a.known[a.key(link.Master)] = master
+	}
+	if errors.Is(errs[0], unix.EOPNOTSUPP) {
+		return Absent(Feature(link.Kind))
 	}
 	if err := cmp.Or(errs[0], errs[1]); err != nil {
 		return err
@@ -192,6 +197,8 @@ func (a *application) newLink(link netstate.Link, attributes rtnl.Attributes) (r
 			return request, nil, err
 		}
 		return rtnl.NewVeth(link.Name, attributes, link.Peer.Name, peer.namespace.FD()), peer.release, nil
+	case netstate.Dummy, netstate.IFB:
+		return rtnl.NewPlain(link.Name, attributes, link.Kind), func() {}, nil
 	}
 	return request, nil, cnm.E("", cnm.Unsupported, fmt.Errorf("link %q: cannot make one of kind %q", link.Name, link.Kind))
 }
@@ -222,7 +229,7 @@ func (a *application) checkExisting(owner string, link netstate.Link) (adopted b
 		return false, cnm.E("", cnm.Exists, fmt.Errorf("link %q: exists in namespace %q; choose another name", link.Peer.Name, link.Peer.Namespace))
 	case existing.Kind == string(link.Kind) && a.h.mayTake(existing, owner):
 		return false, nil
-	case link.Adopt && existing.Kind == string(netstate.Bridge) && !ours:
+	case link.Adopt && (link.Kind == netstate.VLAN || existing.Kind == string(link.Kind)) && !ours:
 		return true, nil
 	}
 	return false, cnm.E("", cnm.Exists, fmt.Errorf("link %q: exists and is not ours; remove it or choose another name", link.Name))

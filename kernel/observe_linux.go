@@ -24,7 +24,7 @@ func (h *host) Observe(ctx context.Context, names ...string) ([]netstate.Part, e
 	if err != nil {
 		return nil, cnm.Wrap("observe", err)
 	}
-	peers := &peerFinder{links: make(map[string][]rtnl.Link), byID: make(map[int32]string)}
+	peers := &peerFinder{links: make(map[string][]rtnl.Link), byID: make(map[int32]string), hostID: make(map[string]int32)}
 	for _, s := range spaces {
 		if peers.links[s.name], err = s.conn.Links(ctx); err != nil {
 			return nil, cnm.Wrap("observe", err)
@@ -73,6 +73,8 @@ func (h *host) existing(names []string) ([]*space, error) {
 type peerFinder struct {
 	links map[string][]rtnl.Link // by namespace
 	byID  map[int32]string       // namespaces by the number that the host has for them
+	// hostID is the number that a namespace has for the host, by its name.
+	hostID map[string]int32
 }
 
 func (p *peerFinder) identify(ctx context.Context, spaces []*space) error {
@@ -91,6 +93,14 @@ func (p *peerFinder) identify(ctx context.Context, spaces []*space) error {
 		if ids[i] >= 0 {
 			p.byID[ids[i]] = s.name
 		}
+		if !slices.ContainsFunc(p.links[s.name], hangs) {
+			continue
+		}
+		host, err := s.conn.NamespaceIDs(ctx, spaces[0].namespace.FD())
+		if err != nil {
+			return err
+		}
+		p.hostID[s.name] = host[0]
 	}
 	return nil
 }
@@ -160,6 +170,9 @@ func (h *host) observeSpace(ctx context.Context, s *space, peers *peerFinder) ([
 	if err := p.addTables(ctx, s.conn); err != nil {
 		return nil, err
 	}
+	if err := p.addLimits(ctx, s.conn); err != nil {
+		return nil, err
+	}
 	var parts []netstate.Part
 	for _, part := range p.parts {
 		sortPart(part)
@@ -170,7 +183,8 @@ func (h *host) observeSpace(ctx context.Context, s *space, peers *peerFinder) ([
 }
 
 func (p *picture) describe(link rtnl.Link, peers *peerFinder) netstate.Link {
-	out := netstate.Link{Name: link.Name, Kind: netstate.Kind(link.Kind), MTU: link.MTU, NoIPv6: link.NoIPv6, Isolated: link.Port.Isolated, Hairpin: link.Port.Hairpin, Down: !link.Up}
+	out := netstate.Link{Name: link.Name, Kind: netstate.Kind(link.Kind), MTU: link.MTU, NoIPv6: link.NoIPv6, Isolated: link.Port.Isolated, Hairpin: link.Port.Hairpin, Down: !link.Up,
+		Mode: link.Mode, Flag: link.Flag, VLANID: link.VLANID}
 	switch {
 	case link.Loop:
 		out.Kind = netstate.Existing
@@ -183,8 +197,13 @@ func (p *picture) describe(link rtnl.Link, peers *peerFinder) netstate.Link {
 	if link.Master != 0 {
 		out.Master = p.links[link.Master].Name
 	}
-	if out.Kind == netstate.Veth && p.namespace == "" {
-		out.Peer = peers.of(link)
+	switch out.Kind {
+	case netstate.Veth:
+		if p.namespace == "" {
+			out.Peer = peers.of(link)
+		}
+	case netstate.Macvlan, netstate.IPvlan, netstate.VLAN:
+		out.Parent = peers.parentOf(p.namespace, link)
 	}
 	return out
 }
@@ -244,6 +263,9 @@ func sortPart(p *netstate.Part) {
 	slices.SortFunc(p.Routes, func(a, b netstate.Route) int {
 		return cmp.Or(comparePrefix(a.Destination, b.Destination), cmp.Compare(a.Metric, b.Metric),
 			cmp.Compare(a.Link, b.Link), a.Gateway.Compare(b.Gateway))
+	})
+	slices.SortFunc(p.Limits, func(a, b netstate.Limit) int {
+		return cmp.Or(cmp.Compare(a.Link, b.Link), cmp.Compare(a.Through, b.Through))
 	})
 	slices.SortFunc(p.Neighbors, func(a, b netstate.Neighbor) int {
 		return cmp.Or(cmp.Compare(a.Link, b.Link), a.IP.Compare(b.IP))

@@ -49,6 +49,8 @@ func (h *host) validateChange(c netstate.Change) error {
 			return errors.New("the IP or MAC address is missing")
 		}
 		return validateIndexed(c.Verb, o.Link)
+	case netstate.Limit:
+		return validateLimit(c.Verb, o)
 	case netstate.Intent:
 		if c.Namespace != "" {
 			return errors.New("only the host's namespace has a packet filter of ours")
@@ -61,6 +63,20 @@ func (h *host) validateChange(c netstate.Change) error {
 		return sysctl.Check(o.Key)
 	}
 	return errors.New("there is nothing to change")
+}
+
+func validateLimit(verb netstate.Verb, l netstate.Limit) error {
+	if verb == netstate.Add {
+		if err := CheckLimit(l); err != nil {
+			return err
+		}
+	}
+	if l.Through != "" {
+		if err := validateName(l.Through); err != nil {
+			return err
+		}
+	}
+	return validateIndexed(verb, l.Link)
 }
 
 func validateIndexed(verb netstate.Verb, link string) error {
@@ -81,13 +97,16 @@ func (h *host) validateLink(c netstate.Change, link netstate.Link) error {
 	default:
 		return fmt.Errorf("there is no verb %q for a link", c.Verb)
 	}
-	for _, name := range []string{link.Name, link.Master, link.Peer.Name} {
+	for _, name := range []string{link.Name, link.Master, link.Peer.Name, link.Parent} {
 		if err := validateName(name); err != nil && (name != "" || link.Name == "") {
 			return err
 		}
 	}
 	if link.MTU < 0 {
 		return fmt.Errorf("MTU %d: want 0, for the default, or more", link.MTU)
+	}
+	if c.Verb == netstate.Create {
+		return CheckParented(link)
 	}
 	return nil
 }

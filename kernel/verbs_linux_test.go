@@ -164,7 +164,7 @@ func TestCreateThatCannotBeCompleted(t *testing.T) {
 	refuse(t, host, cnm.NotFound, "gone", change(netstate.Create, pair))
 	pair.Peer = netstate.Peer{}
 	refuse(t, host, cnm.Invalid, "born with its peer", change(netstate.Create, pair))
-	refuse(t, host, cnm.Unsupported, `kind "dummy"`, change(netstate.Create, netstate.Link{Name: "d0", Kind: "dummy"}))
+	refuse(t, host, cnm.Unsupported, `kind "marvel"`, change(netstate.Create, netstate.Link{Name: "d0", Kind: "marvel"}))
 	if v0 := look(t, c, "v0"); v0.Index != 0 {
 		t.Errorf("there is %+v", v0)
 	}

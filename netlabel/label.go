@@ -63,6 +63,16 @@ const (
 	// EndpointSysctls holds settings of the interface, as in
 	// "net.ipv4.conf.IFNAME.log_martians=1,net.ipv6.conf.IFNAME.mtu=1400".
 	EndpointSysctls = Prefix + ".endpoint.sysctls"
+	// EndpointIngress holds how fast a container may receive by an endpoint, in bits per
+	// second with k, M or G behind them, as in "10M"; absent means as fast as it can.
+	EndpointIngress = Prefix + ".endpoint.bandwidth.ingress"
+	// EndpointIngressBurst holds how many bits may come at once; absent means what comes
+	// in 10 ms, and at least 128 kibibits.
+	EndpointIngressBurst = EndpointIngress + ".burst"
+	// EndpointEgress is EndpointIngress for what the container sends.
+	EndpointEgress = Prefix + ".endpoint.bandwidth.egress"
+	// EndpointEgressBurst is EndpointIngressBurst for what the container sends.
+	EndpointEgressBurst = EndpointEgress + ".burst"
 	// AdvertiseAddrNMsgs holds how many unsolicited ARP and neighbour messages tell
 	// of a new address: 0 to 3; absent means 3.
 	AdvertiseAddrNMsgs = Prefix + ".advertise_addr_nmsgs"
@@ -109,6 +119,10 @@ const (
 	// containers can be reached directly.
 	BridgeTrustedHostInterfaces = BridgePrefix + ".trusted_host_interfaces"
 )
+
+// MacvlanHostShim says that the host gets a link and an address of its own in a macvlan
+// network, so that it and the containers can talk; a bool, false if absent.
+const MacvlanHostShim = Prefix + ".macvlan.host_shim"
 
 // Labels of the store of each scope. They are variables for the sake of callers of
 // 2017; nobody changes them.

@@ -14,26 +14,27 @@ const (
 	// Create makes a Link with all that it asks for, but down, and marks it with
 	// the owner. The other end of a Veth is born with it, without a mark. A link of
 	// that name that bears the same owner's mark is brought to what the Link asks
-	// for; any other is an error, except for a Bridge with Adopt.
+	// for; any other is an error, except with Adopt.
 	Create Verb = "create"
 	// Update sets MAC, MTU and Master of a Link, marks it with the owner, and
 	// leaves alone what the Link does not ask for.
 	Update Verb = "update"
-	// Raise brings a Link up.
+	// Raise brings a Link up, a VLAN with its Parent, after a look at whether it can bear
+	// what it Carries.
 	Raise Verb = "raise"
 	// Delete removes a Link that bears the owner's mark. One that is gone, or is
 	// not ours, is no error and stays as it is.
 	Delete Verb = "delete"
-	// Add puts an Addr, Route, Neighbor or Intent in place, replacing what differs.
+	// Add puts an Addr, Route, Neighbor, Limit or Intent in place, replacing what differs.
 	Add Verb = "add"
-	// Remove takes an Addr, Route, Neighbor or Intent of ours away; gone is no error.
+	// Remove takes an Addr, Route, Neighbor, Limit or Intent of ours away; gone is no error.
 	Remove Verb = "remove"
 	// Write sets a Sysctl.
 	Write Verb = "write"
 )
 
-// Object is what a change is about: a [Link], [Addr], [Route], [Neighbor], [Sysctl]
-// or [Intent].
+// Object is what a change is about: a [Link], [Addr], [Route], [Neighbor], [Limit],
+// [Sysctl] or [Intent].
 type Object interface {
 	fmt.Stringer
 	object()
@@ -43,6 +44,7 @@ func (Link) object()     {}
 func (Addr) object()     {}
 func (Route) object()    {}
 func (Neighbor) object() {}
+func (Limit) object()    {}
 func (Sysctl) object()   {}
 
 // Change is one step.
@@ -87,6 +89,18 @@ func (l Link) String() string {
 		}
 		fmt.Fprintf(&b, " peer %s in %s", l.Peer.Name, namespace)
 	}
+	if l.Parent != "" {
+		fmt.Fprintf(&b, " parent %s", l.Parent)
+	}
+	if l.VLANID != 0 {
+		fmt.Fprintf(&b, " id %d", l.VLANID)
+	}
+	if l.Mode != "" {
+		fmt.Fprintf(&b, " mode %s", l.Mode)
+	}
+	if l.Flag != "" {
+		fmt.Fprintf(&b, " flag %s", l.Flag)
+	}
 	if l.Master != "" {
 		fmt.Fprintf(&b, " master %s", l.Master)
 	}
@@ -108,10 +122,31 @@ func (l Link) String() string {
 	if l.Adopt {
 		b.WriteString(" adopt")
 	}
+	if l.Carries != (Load{}) {
+		fmt.Fprintf(&b, " carries %s", l.Carries)
+	}
 	if l.Down {
 		b.WriteString(" down")
 	}
 	return b.String()
+}
+
+// String returns the load as "KIND[:MODE[:FLAG]][:alone][:mtuN]".
+func (l Load) String() string {
+	text := string(l.Kind)
+	if l.Mode != "" {
+		text += ":" + string(l.Mode)
+	}
+	if l.Flag != "" {
+		text += ":" + string(l.Flag)
+	}
+	if l.Alone {
+		text += ":alone"
+	}
+	if l.MTU != 0 {
+		text += fmt.Sprintf(":mtu%d", l.MTU)
+	}
+	return text
 }
 
 // String returns the address as "addr PREFIX dev LINK".
@@ -134,6 +169,15 @@ func (r Route) String() string {
 // String returns the entry as "neighbor IP lladdr MAC dev LINK".
 func (n Neighbor) String() string {
 	return fmt.Sprintf("neighbor %s lladdr %s dev %s", n.IP, n.MAC, n.Link)
+}
+
+// String returns the limit as "limit dev LINK [through IFB] rate BITS burst BYTES".
+func (l Limit) String() string {
+	through := ""
+	if l.Through != "" {
+		through = " through " + l.Through
+	}
+	return fmt.Sprintf("limit dev %s%s rate %d burst %d", l.Link, through, l.Rate, l.Burst)
 }
 
 // String returns the setting as "sysctl KEY = VALUE".

@@ -13,15 +13,17 @@ import (
 // they allow. Then the packet filter, what goes and then what comes, so that nothing is
 // reachable before its filter stands and nothing is sent to what is gone.
 // Then what goes: in each container's namespace and then on
-// the host, routes, neighbours and addresses; then links, ports before their
-// bridges. Then what comes: links, bridges first; sysctls, which must hold before
+// the host, routes, neighbours, addresses and limits; then links, ports before their
+// bridges, and what hangs on a parent before the parent. Then what comes: links,
+// bridges and parents first; sysctls, which must hold before
 // a link is up; then for the host and for each container's namespace updates of
-// links, links brought up, addresses, neighbours, and routes, direct ones before
+// links, limits, links brought up, addresses, neighbours, and routes, direct ones before
 // those that need a gateway.
 //
-// Deleting a link takes its addresses, routes and neighbours with it, so these
+// Deleting a link takes its addresses, routes, neighbours and limits with it, so these
 // are not removed one by one, but from a link with Adopt, which may stay. A link is
-// deleted and made anew only if its kind or its peer differs. Removing an IPv4 address can take other addresses of its
+// deleted and made anew only if its kind, its peer, its parent, or how it hangs on that
+// differs. Removing an IPv4 address can take other addresses of its
 // subnet and routes of its link with it: those that shall stay are added again,
 // which does nothing where they stand.
 //
@@ -66,6 +68,7 @@ func (d *differ) classify() {
 			d.fresh[key] = true
 		}
 	}
+	d.refreshHanging()
 	// A pair lives and dies as one.
 	for born, creator := range d.to.creator {
 		if d.fresh[born] || d.fresh[creator] {
@@ -97,6 +100,22 @@ func (d *differ) classify() {
 	}
 }
 
+// refreshHanging makes fresh what hangs on a fresh parent: it went with the one before.
+// Parents may hang on others.
+func (d *differ) refreshHanging() {
+	for range d.to.links.keys {
+		before := len(d.fresh)
+		for _, key := range d.to.links.keys {
+			if parent := d.to.links.rows[key].object.Parent; parent != "" && d.fresh[linkKey{"", parent}] {
+				d.fresh[key] = true
+			}
+		}
+		if len(d.fresh) == before {
+			return
+		}
+	}
+}
+
 // survives reports whether the wished link is there already, as it is or to be
 // updated.
 func (d *differ) survives(key linkKey) bool {
@@ -108,10 +127,15 @@ func (d *differ) survives(key linkKey) bool {
 	case !ok:
 		return false
 	case have.owner == "":
-		return want.Adopt && have.object.Kind == want.Kind
+		return want.Adopt && (have.object.Kind == want.Kind || want.Kind == VLAN)
 	default:
-		return have.object.Kind == want.Kind && have.object.Peer == want.Peer
+		return rooted(have.object) == rooted(want)
 	}
+}
+
+// rooted returns what a link cannot change.
+func rooted(l Link) Link {
+	return Link{Kind: l.Kind, Peer: l.Peer, Parent: l.Parent, Mode: l.Mode, Flag: l.Flag, VLANID: l.VLANID}
 }
 
 // takeBackSysctls writes what a sysctl is to be when its owner has gone.
@@ -157,6 +181,12 @@ func (d *differ) removeAll() {
 				d.emit(row.change(Remove))
 			}
 		}
+		for _, key := range d.from.limits.keys {
+			row := d.from.limits.rows[key]
+			if _, wished := d.to.limits.get(key); d.removable(row.owner, row.namespace, namespace, key.link) && !wished {
+				d.emit(row.change(Remove))
+			}
+		}
 	}
 }
 
@@ -185,7 +215,7 @@ func (d *differ) removable(owner, itsNamespace, namespace string, link linkKey) 
 }
 
 func (d *differ) deleteLinks() {
-	slices.SortStableFunc(d.deletes, func(a, b owned[Link]) int { return -bridgesFirst(a, b) })
+	slices.SortStableFunc(d.deletes, func(a, b owned[Link]) int { return -basesFirst(a, b) })
 	for _, row := range d.deletes {
 		d.emit(row.change(Delete))
 	}
@@ -199,7 +229,7 @@ func (d *differ) createLinks() {
 			rows = append(rows, d.to.links.rows[key])
 		}
 	}
-	slices.SortStableFunc(rows, bridgesFirst)
+	slices.SortStableFunc(rows, basesFirst)
 	for _, row := range rows {
 		d.emit(row.change(Create))
 	}
@@ -233,6 +263,7 @@ func (d *differ) namesFreshLink(key sysctlKey) bool {
 func (d *differ) completeAll() {
 	for _, namespace := range d.to.namespaces() {
 		d.updateLinks(namespace)
+		d.addLimits(namespace)
 		d.raiseLinks(namespace)
 		d.addAddrs(namespace)
 		for _, key := range d.to.neighbors.keys {
@@ -286,11 +317,27 @@ func (d *differ) needsUpdate(key linkKey, row owned[Link]) bool {
 	if want.Kind == Existing || want.Adopt {
 		return want.MTU != 0 && want.MTU != have.object.MTU
 	}
-	return mtu(want) != mtu(have.object) || want.NoIPv6 != have.object.NoIPv6 || want.Isolated != have.object.Isolated || want.Hairpin != have.object.Hairpin || want.Master != have.object.Master ||
+	return mtuDiffers(want, have.object) || want.NoIPv6 != have.object.NoIPv6 || want.Isolated != have.object.Isolated || want.Hairpin != have.object.Hairpin || want.Master != have.object.Master ||
 		row.owner != have.owner || d.lost(linkKey{row.namespace, want.Master})
 }
 
 func mtu(l Link) int { return cmp.Or(l.MTU, DefaultMTU) }
+
+// mtuDiffers reports whether a link is to get another MTU. What hangs on a parent
+// follows that by itself, unless it asks for less.
+func mtuDiffers(want, have Link) bool {
+	return mtu(want) != mtu(have) && (want.MTU != 0 || want.Parent == "")
+}
+
+func (d *differ) addLimits(namespace string) {
+	for _, key := range d.to.limits.keys {
+		row := d.to.limits.rows[key]
+		have, ok := d.from.limits.get(key)
+		if row.namespace == namespace && (!ok || have.object != row.object || d.lost(key.link) || d.lost(linkKey{namespace, row.object.Through})) {
+			d.emit(row.change(Add))
+		}
+	}
+}
 
 func (d *differ) raiseLinks(namespace string) {
 	var rows []owned[Link]
@@ -303,7 +350,7 @@ func (d *differ) raiseLinks(namespace string) {
 			rows = append(rows, row)
 		}
 	}
-	slices.SortStableFunc(rows, bridgesFirst)
+	slices.SortStableFunc(rows, basesFirst)
 	for _, row := range rows {
 		d.emit(row.change(Raise))
 	}
@@ -377,8 +424,20 @@ func hostLast(namespaces []string) []string {
 	return namespaces
 }
 
-func bridgesFirst(a, b owned[Link]) int {
-	return cmp.Compare(rank(a.object.Kind != Bridge), rank(b.object.Kind != Bridge))
+// basesFirst puts what others need, bridges and parents, in front.
+func basesFirst(a, b owned[Link]) int { return cmp.Compare(height(a.object), height(b.object)) }
+
+// height says how much a link may stand on: a port on its bridge, a VLAN on a port.
+func height(l Link) int {
+	switch l.Kind {
+	case Bridge, Dummy:
+		return 0
+	case VLAN:
+		return 2
+	case Macvlan, IPvlan:
+		return 3
+	}
+	return 1
 }
 
 func byGateway(a, b owned[Route]) int {

@@ -49,6 +49,29 @@ func endpoint(id, bridge, namespace, link, address string) []netstate.Part {
 	}
 }
 
+// vlan is a parent that networks share.
+func vlan(id int) []netstate.Part {
+	return one(netstate.Part{Owner: "parent/eth7.10", Links: []netstate.Link{{
+		Name: "eth7.10", Kind: netstate.VLAN, Parent: "eth7", VLANID: id, Adopt: true,
+		Carries: netstate.Load{Kind: netstate.Macvlan, MTU: 1400},
+	}}})
+}
+
+// onParent is an endpoint on it, with limits in both directions.
+func onParent(id, namespace string) []netstate.Part {
+	return one(netstate.Part{
+		Owner: "endpoint/" + id, Namespace: namespace,
+		Links: []netstate.Link{
+			{Name: "eth0", Kind: netstate.Macvlan, Parent: "eth7.10", Mode: netstate.ModeBridge, MAC: mac(4)},
+			{Name: "ifb0", Kind: netstate.IFB},
+		},
+		Addrs: []netstate.Addr{{Link: "eth0", Prefix: prefix("192.0.2.2/24")}},
+		Limits: []netstate.Limit{
+			{Link: "eth0", Rate: 8_000_000, Burst: 20_000}, {Link: "eth0", Through: "ifb0", Rate: 8_000_000, Burst: 20_000},
+		},
+	})
+}
+
 func sandbox(namespace, gateway, link string) netstate.Part {
 	p := netstate.Part{
 		Owner: "sandbox/s", Namespace: namespace,
@@ -141,6 +164,22 @@ func TestDiffGolden(t *testing.T) {
 			p[0].Sysctls = append(p[0].Sysctls, netstate.Sysctl{Key: "net/ipv4/conf/br-red/route_localnet", Value: "1", After: "0"})
 		}), nil},
 		{"foreign-bridge-in-the-way", one(netstate.Part{Links: []netstate.Link{{Name: "br-red", Kind: netstate.Bridge}}}), red},
+		{"on-parents", nil, parts(onParent("1", ns), vlan(10))},
+		{"on-parents-away", parts(onParent("1", ns), vlan(10)), nil},
+		{"vlan-changes", parts(vlan(10), onParent("1", ns)), parts(vlan(11), onParent("1", ns))},
+		{"mode-changes", parts(vlan(10), onParent("1", ns)), edit(parts(vlan(10), onParent("1", ns)), func(p []netstate.Part) {
+			p[1].Links[0].Mode = netstate.ModePrivate
+		})},
+		{"parent-has-another-mtu", edit(parts(vlan(10), onParent("1", ns)), func(p []netstate.Part) {
+			p[0].Links[0].MTU, p[1].Links[0].MTU = 9000, 9000
+		}), parts(vlan(10), onParent("1", ns))},
+		{"limits-change", parts(vlan(10), onParent("1", ns)), edit(parts(vlan(10), onParent("1", ns)), func(p []netstate.Part) {
+			p[1].Limits = []netstate.Limit{{Link: "eth0", Rate: 16_000_000, Burst: 20_000}}
+		})},
+		{"limit-lost-with-its-ifb", edit(parts(vlan(10), onParent("1", ns)), func(p []netstate.Part) {
+			p[1].Links, p[1].Limits = p[1].Links[:1], p[1].Limits[:1]
+		}), parts(vlan(10), onParent("1", ns))},
+		{"foreign-vlan-adopted", one(netstate.Part{Links: []netstate.Link{{Name: "eth7.10", Kind: "physical", MTU: 9000}}}), vlan(10)},
 		{"neighbors-and-direct-routes", nil, one(netstate.Part{
 			Owner: "endpoint/1", Namespace: ns,
 			Links: []netstate.Link{{Name: "eth0", Kind: netstate.Existing}},

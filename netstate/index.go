@@ -59,6 +59,12 @@ type neighborKey struct {
 	ip   netip.Addr
 }
 
+// limitKey: a link has one limit for what it sends and one for what it receives.
+type limitKey struct {
+	link     linkKey
+	receives bool
+}
+
 type sysctlKey struct{ namespace, key string }
 
 // intentKey is the intent as a whole, with its owner: none is ever changed.
@@ -74,6 +80,7 @@ type index struct {
 	addrs     table[addrKey, Addr]
 	routes    table[routeKey, Route]
 	neighbors table[neighborKey, Neighbor]
+	limits    table[limitKey, Limit]
 	sysctls   table[sysctlKey, Sysctl]
 	intents   table[intentKey, Intent]
 	// creator maps the born end of each veth pair to the end that creates it.
@@ -105,6 +112,9 @@ func (x *index) add(p Part) {
 	for _, n := range p.Neighbors {
 		x.neighbors.put(neighborKey{linkKey{p.Namespace, n.Link}, n.IP}, owned[Neighbor]{p.Owner, p.Namespace, n})
 	}
+	for _, l := range p.Limits {
+		x.limits.put(limitKey{linkKey{p.Namespace, l.Link}, l.Through != ""}, owned[Limit]{p.Owner, p.Namespace, l})
+	}
 	for _, s := range p.Sysctls {
 		x.sysctls.put(sysctlKey{p.Namespace, s.Key}, owned[Sysctl]{p.Owner, p.Namespace, s})
 	}
@@ -121,6 +131,7 @@ func (x *index) namespaces() []string {
 	collect(set, x.addrs)
 	collect(set, x.routes)
 	collect(set, x.neighbors)
+	collect(set, x.limits)
 	return slices.Sorted(maps.Keys(set))
 }
 

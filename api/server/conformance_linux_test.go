@@ -128,7 +128,12 @@ func story() []step {
 		{"POST", "/networks/prune?label=team=red", "", 200, `"deleted":\[\]`, ""},
 		{"POST", "/networks/prune", "", 200, `"deleted":\[\{"name":"full"`, ""},
 		{"GET", "/networks", "", 200, `^\[\{"name":"usual"`, ""},
+	}
+}
 
+// systemStory is about the daemon as a whole, and ends with nothing left.
+func systemStory() []step {
+	return []step{
 		{"GET", "/info", "", 200, `"version":"1.2.3".*"default_network":"usual".*"firewall":"nftables"`, ""},
 		{"GET", "/version", "", 200, `"1.2.3"`, ""},
 		{"GET", "/health", "", 200, `"healthy":true`, ""},
@@ -168,7 +173,7 @@ func TestConformance(t *testing.T) {
 					}
 					return text
 				}
-				for i, s := range story() {
+				for i, s := range append(story(), systemStory()...) {
 					path := fill(s.path)
 					answer := d.ask(s.method, prefix+path, fill(s.body), "Accept: "+accept)
 					text := answer.Body.String()

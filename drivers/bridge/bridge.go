@@ -8,14 +8,12 @@ package bridge
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"errors"
-	"fmt"
-	"net/netip"
 
 	"github.com/docker/libnetwork/cnm"
 	"github.com/docker/libnetwork/firewall"
+	"github.com/docker/libnetwork/internal/linkoption"
 	"github.com/docker/libnetwork/netstate"
 )
 
@@ -38,7 +36,7 @@ func (d *Driver) CreateNetwork(_ context.Context, network *cnm.Network) ([]netst
 			// The link's own address would be one of the host in the network.
 			NoIPv6: !network.EnableIPv6 || o.mode6 == firewall.Isolated,
 		}},
-		Sysctls: append(ipv6Sysctls(o.bridge, network.EnableIPv6), d.forwarding(network, o)...),
+		Sysctls: append(linkoption.IPv6Sysctls(o.bridge, network.EnableIPv6), d.forwarding(network, o)...),
 		Intents: d.policy(network, o).Intents(),
 	}
 	for _, address := range o.hostAddresses(network) {
@@ -51,31 +49,7 @@ func (d *Driver) CreateNetwork(_ context.Context, network *cnm.Network) ([]netst
 // does not follow those of its ports.
 func derivedMAC(networkID string) netstate.MAC {
 	sum := sha256.Sum256([]byte("bridge " + networkID))
-	return local(sum[:])
-}
-
-// local makes a unicast address of the locally administered range (IEEE 802 section
-// 8.4) from random bytes.
-func local(b []byte) netstate.MAC {
-	var mac netstate.MAC
-	copy(mac[:], b)
-	mac[0] = mac[0]&^1 | 2
-	return mac
-}
-
-// ipv6Sysctls set a link up with addresses of ours, and of nobody else: no router
-// advertisement is believed, and duplicate detection is left to the IPAM. A link
-// without IPv6 needs none: it gets no address.
-func ipv6Sysctls(link string, enabled bool) []netstate.Sysctl {
-	key := func(name string) string { return "net/ipv6/conf/" + link + "/" + name }
-	if !enabled {
-		return nil
-	}
-	return []netstate.Sysctl{
-		{Key: key("disable_ipv6"), Value: "0"},
-		{Key: key("accept_ra"), Value: "0"},
-		{Key: key("accept_dad"), Value: "0"},
-	}
+	return linkoption.Local(sum[:])
 }
 
 // DeleteNetwork implements cnm.Driver.
@@ -89,21 +63,14 @@ func (d *Driver) CreateEndpoint(_ context.Context, network *cnm.Network, ep *cnm
 			return err
 		}
 	}
-	if _, err := parseEndpoint(ep); err != nil {
+	o, err := parseNetwork(network)
+	if err != nil {
 		return err
 	}
-	if ep.MAC.IsZero() {
-		var b [6]byte
-		if _, err := rand.Read(b[:]); err != nil {
-			return cnm.E("MAC address", cnm.Internal, err)
-		}
-		b[0] = 0x02
-		ep.MAC = local(b[:])
+	if _, err := linkoption.Parse(ep, o.mtu); err != nil {
+		return err
 	}
-	if ep.MAC[0]&1 != 0 {
-		return cnm.E("", cnm.Invalid, fmt.Errorf("MAC address %q: is a multicast address; the lowest bit of its first byte must be 0", ep.MAC))
-	}
-	return nil
+	return linkoption.ChooseMAC(ep)
 }
 
 // DeleteEndpoint implements cnm.Driver.
@@ -122,12 +89,12 @@ func (d *Driver) Join(_ context.Context, network *cnm.Network, ep *cnm.Endpoint,
 	if err != nil {
 		return nil, err
 	}
-	e, err := parseEndpoint(ep)
+	e, err := linkoption.Parse(ep, o.mtu)
 	if err != nil {
 		return nil, err
 	}
-	if e.ifname != "" {
-		ep.Interface = e.ifname
+	if e.Ifname != "" {
+		ep.Interface = e.Ifname
 	}
 	ep.Gateway4, ep.Gateway6 = o.gateways(network, ep)
 	hostLink := "veth" + ep.ID[:min(hostLinkDigits, len(ep.ID))]
@@ -139,33 +106,17 @@ func (d *Driver) Join(_ context.Context, network *cnm.Network, ep *cnm.Endpoint,
 				Isolated: !o.icc, Hairpin: d.policy(network, o).TurnsRound(),
 				Peer: netstate.Peer{Namespace: sandbox.Key, Name: ep.Interface},
 			}},
+			// What the host's end sends is what the container receives.
+			Limits: e.Ingress.Limits(hostLink, ""),
 		},
 		{
 			Owner: ep.Owner(), Namespace: sandbox.Key,
-			Links:   []netstate.Link{{Name: ep.Interface, Kind: netstate.Veth, MAC: ep.MAC, MTU: o.mtu, NoIPv6: !usesIPv6(ep)}},
-			Addrs:   addresses(ep),
-			Sysctls: append(ipv6Sysctls(ep.Interface, usesIPv6(ep)), e.sysctls(ep.Interface)...),
+			Links:   []netstate.Link{{Name: ep.Interface, Kind: netstate.Veth, MAC: ep.MAC, MTU: o.mtu, NoIPv6: !linkoption.UsesIPv6(ep)}},
+			Addrs:   linkoption.Addresses(ep),
+			Limits:  e.Egress.Limits(ep.Interface, ""),
+			Sysctls: append(linkoption.IPv6Sysctls(ep.Interface, linkoption.UsesIPv6(ep)), e.Sysctls(ep.Interface)...),
 		},
 	}, nil
-}
-
-func addresses(ep *cnm.Endpoint) []netstate.Addr {
-	var out []netstate.Addr
-	for _, prefix := range append([]netip.Prefix{ep.IPv4, ep.IPv6}, ep.LinkLocal...) {
-		if prefix.IsValid() {
-			out = append(out, netstate.Addr{Link: ep.Interface, Prefix: prefix})
-		}
-	}
-	return out
-}
-
-func usesIPv6(ep *cnm.Endpoint) bool {
-	for _, prefix := range ep.LinkLocal {
-		if prefix.Addr().Is6() {
-			return true
-		}
-	}
-	return ep.IPv6.IsValid()
 }
 
 // Leave implements cnm.Driver.

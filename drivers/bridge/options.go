@@ -4,12 +4,11 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/docker/libnetwork/cnm"
 	"github.com/docker/libnetwork/firewall"
 	"github.com/docker/libnetwork/internal/label"
-	"github.com/docker/libnetwork/netstate"
+	"github.com/docker/libnetwork/internal/linkoption"
 )
 
 // Names of the options, as labels. The second spelling in the tables below, if any,
@@ -37,10 +36,6 @@ const (
 	optGatewayIPv4  = "DefaultGatewayIPv4"
 	optGatewayIPv6  = "DefaultGatewayIPv6"
 
-	optEndpointName = prefix + "endpoint.name"
-	optIfname       = prefix + "endpoint.ifname"
-	optSysctls      = prefix + "endpoint.sysctls"
-
 	optForwarding = "EnableIPForwarding"
 	optIPTables   = "EnableIPTables"
 	optIP6Tables  = "EnableIP6Tables"
@@ -58,8 +53,6 @@ var networkOptions = [][]string{
 	{optNMsgs}, {optMsgInterval}, {optHostIPv4}, {optHostIPv6}, {optNoProxy},
 	{optAddressIPv4}, {optAddressIPv6}, {optGatewayIPv4}, {optGatewayIPv6},
 }
-
-var endpointOptions = [][]string{{optEndpointName}, {optIfname}, {optSysctls}}
 
 // Config is the configuration of the driver as a whole. The zero Config is the default.
 type Config struct {
@@ -105,34 +98,22 @@ type network struct {
 	noProxy6To4        bool
 }
 
-// Bounds of a link's MTU in bytes: IPv4 needs 68 (RFC 791), IPv6 1280 (RFC 8200
-// section 5); the upper one is the kernel's, for bridges and veth pairs.
-const (
-	lowestMTU     = 68
-	lowestMTUIPv6 = 1280
-	highestMTU    = 65535
-)
-
 func parseNetwork(n *cnm.Network) (*network, error) {
 	d := label.NewDecoder(n.Options, networkOptions...)
 	o := &network{bridge: "br-" + n.ID[:min(12, len(n.ID))]}
 	if d.Has(optName) {
 		o.bridge, o.named = d.String(optName), true
-		if !validLinkName(o.bridge) {
+		if !linkoption.ValidName(o.bridge) {
 			d.Refuse(optName, "an interface name: 1 to 15 characters without blanks, '/' and ':'")
 		}
 	}
-	lowest := lowestMTU
-	if n.EnableIPv6 {
-		lowest = lowestMTUIPv6
-	}
-	o.mtu = d.Int(optMTU, lowest, highestMTU, 0)
+	o.mtu = linkoption.MTU(d, optMTU, n.EnableIPv6)
 	o.inhibit4 = d.Bool(optInhibitIPv4, false)
 	o.mode4, o.mode6 = gatewayMode(d, optGatewayMode4, n), gatewayMode(d, optGatewayMode6, n)
 	o.address4, o.address6 = inSubnet(d, optAddressIPv4, n.Subnets4), inSubnet(d, optAddressIPv6, n.Subnets6)
 	o.gateway4, o.gateway6 = gatewayIn(d, optGatewayIPv4, n.Subnets4), gatewayIn(d, optGatewayIPv6, n.Subnets6)
 	// An interface's name is the prefix and a number.
-	if name := d.String(optIfacePrefix); d.Has(optIfacePrefix) && (len(name) > 12 || !validLinkName(name)) {
+	if name := d.String(optIfacePrefix); d.Has(optIfacePrefix) && (len(name) > 12 || !linkoption.ValidName(name)) {
 		d.Refuse(optIfacePrefix, "1 to 12 characters without blanks, '/' and ':'")
 	}
 	d.Int(optNMsgs, 0, 3, 0)
@@ -144,7 +125,7 @@ func parseNetwork(n *cnm.Network) (*network, error) {
 		if name == "" {
 			continue
 		}
-		if !validLinkName(name) || slices.Contains(o.trusted, name) {
+		if !linkoption.ValidName(name) || slices.Contains(o.trusted, name) {
 			d.Refuse(optTrusted, "names of interfaces, each once, separated by ':'")
 		}
 		o.trusted = append(o.trusted, name)
@@ -249,53 +230,4 @@ func (o *network) gateways(n *cnm.Network, ep *cnm.Endpoint) (gateway4, gateway6
 		gateway6 = family(o.gateway6, ep.IPv6, n.Subnets6)
 	}
 	return gateway4, gateway6
-}
-
-// endpoint is what the options of an endpoint say.
-type endpoint struct {
-	ifname   string
-	settings []netstate.Sysctl // with placeholder
-}
-
-// placeholder stands for the interface's name in the keys of an endpoint's sysctls.
-const placeholder = "IFNAME"
-
-func parseEndpoint(ep *cnm.Endpoint) (*endpoint, error) {
-	d := label.NewDecoder(ep.Options, endpointOptions...)
-	e := &endpoint{ifname: d.String(optIfname)}
-	if d.Has(optIfname) && !validLinkName(e.ifname) {
-		d.Refuse(optIfname, "an interface name: 1 to 15 characters without blanks, '/' and ':'")
-	}
-	for setting := range strings.SplitSeq(d.String(optSysctls), ",") {
-		if setting = strings.TrimSpace(setting); setting == "" {
-			continue
-		}
-		key, value, ok := strings.Cut(setting, "=")
-		parts := strings.Split(key, ".")
-		if !ok || len(parts) < 5 || parts[0] != "net" || parts[1] != "ipv4" && parts[1] != "ipv6" || parts[3] != placeholder {
-			d.Refuse(optSysctls, "settings such as net.ipv4.conf.IFNAME.log_martians=1, separated by commas")
-			break
-		}
-		e.settings = append(e.settings, netstate.Sysctl{Key: strings.Join(parts, "/"), Value: value})
-	}
-	return e, d.Err()
-}
-
-// sysctls returns the endpoint's settings for the interface.
-func (e *endpoint) sysctls(link string) []netstate.Sysctl {
-	var out []netstate.Sysctl
-	for _, s := range e.settings {
-		s.Key = strings.Replace(s.Key, "/"+placeholder+"/", "/"+link+"/", 1)
-		out = append(out, s)
-	}
-	return out
-}
-
-// maxLinkName is the kernel's IFNAMSIZ without the closing zero.
-const maxLinkName = 15
-
-// validLinkName follows dev_valid_name in the kernel's net/core/dev.c.
-func validLinkName(name string) bool {
-	return name != "" && len(name) <= maxLinkName && name != "." && name != ".." &&
-		!strings.ContainsFunc(name, func(r rune) bool { return r == '/' || r == ':' || unicode.IsSpace(r) || unicode.IsControl(r) })
 }

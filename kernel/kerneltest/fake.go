@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"github.com/docker/libnetwork/cnm"
+	"github.com/docker/libnetwork/kernel"
 	"github.com/docker/libnetwork/netstate"
 )
 
@@ -31,6 +32,8 @@ type Fake struct {
 	intents   map[string][]netstate.Intent
 	// disturbed is called when somebody else changes the packet filter.
 	disturbed []func()
+	// lacks are features that the kernel does not have.
+	lacks map[kernel.Feature]bool
 }
 
 type fakeSpace struct {
@@ -38,6 +41,7 @@ type fakeSpace struct {
 	addrs     []ownedAddr
 	routes    []netstate.Route
 	neighbors []netstate.Neighbor
+	limits    []netstate.Limit
 	sysctls   map[string]string
 }
 
@@ -58,7 +62,7 @@ type fakeLink struct {
 func NewFake() *Fake {
 	return &Fake{
 		spaces: map[string]*fakeSpace{"": newFakeSpace()}, pinned: make(map[string]bool), notify: make(map[int]func()),
-		intents: make(map[string][]netstate.Intent),
+		intents: make(map[string][]netstate.Intent), lacks: make(map[kernel.Feature]bool),
 	}
 }
 
@@ -82,7 +86,7 @@ func (f *Fake) Plant(namespace string, link netstate.Link, addresses ...netip.Pr
 func (f *Fake) Vanish(namespace, link string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.spaces[namespace].delete(link)
+	f.delete(f.spaces[namespace], link)
 }
 
 // Announced returns how many addresses were announced.
@@ -144,6 +148,8 @@ func (f *Fake) apply(c netstate.Change) error {
 		if c.Verb == netstate.Add {
 			s.neighbors = append(s.neighbors, o)
 		}
+	case netstate.Limit:
+		return f.applyLimit(s, c.Verb, o)
 	}
 	return nil
 }
@@ -156,6 +162,8 @@ func linkOf(object netstate.Object) string {
 		return o.Link
 	case netstate.Neighbor:
 		return o.Link
+	case netstate.Limit:
+		return o.Link
 	}
 	return ""
 }
@@ -165,11 +173,11 @@ func (f *Fake) applyLink(s *fakeSpace, c netstate.Change, want netstate.Link) er
 	switch {
 	case c.Verb == netstate.Delete:
 		if ok && have.owner == c.Owner {
-			s.delete(want.Name)
+			f.delete(s, want.Name)
 		}
 		return nil
 	case c.Verb == netstate.Create && ok:
-		if want.Adopt && have.owner == "" && have.Kind == netstate.Bridge {
+		if want.Adopt && have.owner == "" && (have.Kind == want.Kind || want.Kind == netstate.VLAN) {
 			return nil
 		}
 		if have.owner != c.Owner || have.Kind != want.Kind {
@@ -184,6 +192,9 @@ func (f *Fake) applyLink(s *fakeSpace, c netstate.Change, want netstate.Link) er
 		return notFound("link %q: does not exist", want.Name)
 	}
 	if c.Verb == netstate.Raise {
+		if err := f.checkLoad(have.Link, want.Carries); err != nil {
+			return err
+		}
 		have.Down = false
 		return nil
 	}
@@ -197,9 +208,16 @@ func (f *Fake) create(s *fakeSpace, want netstate.Link) error {
 	if _, ok := s.links[want.Master]; want.Master != "" && !ok {
 		return notFound("bridge %q: does not exist", want.Master)
 	}
+	if f.lacks[kernel.Feature(want.Kind)] {
+		return kernel.Absent(kernel.Feature(want.Kind))
+	}
 	made := &fakeLink{Link: netstate.Link{Name: want.Name, Kind: want.Kind, MAC: f.newMAC(), MTU: netstate.DefaultMTU, Down: true}}
 	switch want.Kind {
-	case netstate.Bridge:
+	case netstate.Bridge, netstate.Dummy, netstate.IFB:
+	case netstate.Macvlan, netstate.IPvlan, netstate.VLAN:
+		if err := f.hang(made, want); err != nil {
+			return err
+		}
 	case netstate.Veth:
 		other, ok := f.spaces[want.Peer.Namespace]
 		if !ok {
@@ -227,6 +245,8 @@ func checkLink(want netstate.Link) error {
 		return cnm.E("", cnm.Invalid, fmt.Errorf("link %q: is no name", want.Name))
 	case want.MTU != 0 && (want.MTU < 68 || want.MTU > 65535):
 		return cnm.E("", cnm.Invalid, fmt.Errorf("link %q: MTU %d is out of bounds", want.Name, want.MTU))
+	case kernel.CheckParented(want) != nil:
+		return cnm.E("", cnm.Invalid, kernel.CheckParented(want))
 	case want.Kind == netstate.Veth && want.Peer.Name == "":
 		return cnm.E("", cnm.Invalid, fmt.Errorf("link %q: is born with its peer, and cannot be made by itself", want.Name))
 	}
@@ -251,11 +271,28 @@ func (f *Fake) update(s *fakeSpace, have *fakeLink, owner string, want netstate.
 	}
 	have.owner, have.NoIPv6, have.Master = owner, want.NoIPv6, want.Master
 	have.Isolated, have.Hairpin = want.Isolated, want.Hairpin
-	have.MTU = cmp.Or(want.MTU, netstate.DefaultMTU)
+	if want.Parent == "" || want.MTU != 0 {
+		have.MTU = cmp.Or(want.MTU, netstate.DefaultMTU)
+	}
 	return nil
 }
 
-// delete takes a link away with its other end, and with all that is on either.
+// delete takes a link away with its other end, with what hangs on it, and with all that
+// is on them.
+func (f *Fake) delete(s *fakeSpace, name string) {
+	s.delete(name)
+	if s != f.spaces[""] {
+		return
+	}
+	for _, other := range f.spaces {
+		for _, link := range slices.Collect(maps.Values(other.links)) {
+			if link.Parent == name {
+				f.delete(other, link.Name)
+			}
+		}
+	}
+}
+
 func (s *fakeSpace) delete(name string) {
 	link, ok := s.links[name]
 	if !ok {
@@ -265,6 +302,7 @@ func (s *fakeSpace) delete(name string) {
 	s.addrs = slices.DeleteFunc(s.addrs, func(a ownedAddr) bool { return a.Link == name })
 	s.routes = slices.DeleteFunc(s.routes, func(r netstate.Route) bool { return r.Link == name })
 	s.neighbors = slices.DeleteFunc(s.neighbors, func(n netstate.Neighbor) bool { return n.Link == name })
+	s.limits = slices.DeleteFunc(s.limits, func(l netstate.Limit) bool { return l.Link == name || l.Through == name })
 	for _, port := range s.links {
 		if port.Master == name {
 			port.Master = ""
@@ -377,6 +415,11 @@ func (s *fakeSpace) parts(namespace string) []netstate.Part {
 	for _, n := range s.neighbors {
 		p := part(s.links[n.Link].owner)
 		p.Neighbors = append(p.Neighbors, n)
+	}
+	slices.SortFunc(s.limits, func(a, b netstate.Limit) int { return cmp.Compare(a.String(), b.String()) })
+	for _, l := range s.limits {
+		p := part(s.links[l.Link].owner)
+		p.Limits = append(p.Limits, l)
 	}
 	var out []netstate.Part
 	for _, owner := range slices.Sorted(maps.Keys(parts)) {

@@ -20,6 +20,9 @@ func Picture(parts []netstate.Part) string {
 		for _, r := range p.Routes {
 			fmt.Fprintf(&b, "%q %q %s\n", p.Namespace, p.Owner, r)
 		}
+		for _, l := range p.Limits {
+			fmt.Fprintf(&b, "%q %q %s\n", p.Namespace, p.Owner, l)
+		}
 		for _, n := range p.Neighbors {
 			fmt.Fprintf(&b, "%q %q %s\n", p.Namespace, p.Owner, n)
 		}

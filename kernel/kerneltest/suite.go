@@ -37,6 +37,18 @@ func Run(t *testing.T, open func(t *testing.T) kernel.Host) {
 		"a watcher is told":                  testWatch,
 		"statistics and IPv6":                testContainer,
 		"neighbors and routes without a hop": testNeighbors,
+		"macvlan":                            testMacvlan,
+		"macvlan modes":                      testMacvlanModes,
+		"macvlan takes a parent for itself":  testPassthru,
+		"ipvlan":                             testIPvlan,
+		"one parent, one kind":               testOneKind,
+		"VLANs":                              testVLAN,
+		"a VLAN is adopted":                  testAdoptVLAN,
+		"dummy":                              testDummy,
+		"parents that cannot carry it":       testBadParents,
+		"limits":                             testLimits,
+		"random walks on parents":            testParentWalk,
+		"features":                           testFeatures,
 	}
 	for _, name := range slices.Sorted(maps.Keys(tests)) {
 		t.Run(name, func(t *testing.T) {

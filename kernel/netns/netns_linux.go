@@ -163,6 +163,10 @@ func Create(path string, inside func() error) error {
 	})
 }
 
+// Scratch runs fn on a thread in a new namespace, which goes with all that is in it when
+// the thread leaves.
+func Scratch(fn func() error) error { return onThread(unshare, fn) }
+
 func unshare() (moved bool, err error) {
 	err = unix.Unshare(unix.CLONE_NEWNET)
 	return err == nil, err

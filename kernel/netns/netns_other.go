@@ -31,6 +31,9 @@ func (*Namespace) Close() error { return nil }
 // Do returns Unsupported.
 func (*Namespace) Do(func() error) error { return errUnsupported }
 
+// Scratch returns Unsupported.
+func Scratch(func() error) error { return errUnsupported }
+
 // Create returns Unsupported.
 func Create(string, func() error) error { return errUnsupported }
 

@@ -7,6 +7,8 @@ import (
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+
+	"github.com/docker/libnetwork/netstate"
 )
 
 // Attributes of a veth pair (include/uapi/linux/veth.h).
@@ -24,10 +26,18 @@ type Link struct {
 	Group  uint32
 	Up     bool
 	Loop   bool // the loopback
+	// Ethernet links have MAC addresses and Ethernet frames.
+	Ethernet bool
+	// Queue is the kind of the queueing discipline for what the link sends.
+	Queue  string
 	NoIPv6 bool // the kernel gives it no IPv6 address of its own
 	// Port is zero for what is no port of a bridge.
 	Port BridgePort
-	// Peer is the index of a veth's other end, in the namespace that this one knows
+	// Mode, Flag and VLANID are of links that hang on another one.
+	Mode, Flag netstate.Mode
+	VLANID     int
+	// Peer is the index of a veth's other end, or of the link that one of the kinds
+	// Macvlan, IPvlan or VLAN hangs on, in the namespace that this one knows
 	// as PeerNamespaceID; without HasPeerNamespace it is this very namespace.
 	Peer             int
 	PeerNamespaceID  int32
@@ -229,6 +239,8 @@ func parseLink(body []byte) (Link, bool) {
 		Index: int(header.Index),
 		Up:    header.Flags&unix.IFF_UP != 0,
 		Loop:  header.Flags&unix.IFF_LOOPBACK != 0,
+
+		Ethernet: header.Type == unix.ARPHRD_ETHER && header.Flags&unix.IFF_LOOPBACK == 0,
 	}
 	for _, a := range attributes {
 		l.parseAttribute(a.kind, a.value)
@@ -250,6 +262,8 @@ func (l *Link) parseAttribute(kind uint16, value []byte) {
 		l.Master = int(number(value))
 	case unix.IFLA_GROUP:
 		l.Group = number(value)
+	case unix.IFLA_QDISC:
+		l.Queue = text(value)
 	case unix.IFLA_LINK:
 		l.Peer = int(number(value))
 	case unix.IFLA_LINK_NETNSID:
@@ -263,6 +277,8 @@ func (l *Link) parseAttribute(kind uint16, value []byte) {
 			switch a.kind {
 			case nl.IFLA_INFO_KIND:
 				l.Kind = text(a.value)
+			case nl.IFLA_INFO_DATA: // comes behind the kind
+				l.parseParented(a.value)
 			case infoSlaveData:
 				l.Port = bridgePort(a.value)
 			}

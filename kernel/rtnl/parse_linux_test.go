@@ -115,6 +115,33 @@ func TestLinkSurvivesEncoding(t *testing.T) {
 	}
 }
 
+func TestParentedSurvivesEncoding(t *testing.T) {
+	for _, want := range []Parented{
+		{Kind: netstate.Macvlan, Parent: 3, Mode: netstate.ModeBridge}, {Kind: netstate.Macvlan, Parent: 3, Mode: netstate.ModePassthru},
+		{Kind: netstate.Macvlan, Parent: 3, Mode: netstate.ModePrivate}, {Kind: netstate.Macvlan, Parent: 3, Mode: netstate.ModeVEPA},
+		{Kind: netstate.IPvlan, Parent: 3, Mode: netstate.ModeL2, Flag: netstate.ModeBridge},
+		{Kind: netstate.IPvlan, Parent: 3, Mode: netstate.ModeL3S, Flag: netstate.ModePrivate},
+		{Kind: netstate.IPvlan, Parent: 3, Mode: netstate.ModeL3, Flag: netstate.ModeVEPA},
+		{Kind: netstate.VLAN, Parent: 3, VLANID: 4094},
+	} {
+		l, ok := parseLink(body(NewParented("x", Attributes{}, want, -1)))
+		got := Parented{netstate.Kind(l.Kind), l.Peer, l.Mode, l.Flag, l.VLANID}
+		if !ok || got != want || l.Group != Group {
+			t.Errorf("got %+v, want %+v", got, want)
+		}
+	}
+}
+
+func TestRedirectSurvivesEncoding(t *testing.T) {
+	want := Redirect{Link: 3, To: 7}
+	if got, ok := parseFilter(body(AddRedirect(want))); !ok || got != want {
+		t.Errorf("got %+v, %v; want %+v", got, ok, want)
+	}
+	if got, ok := parseFilter(body(AddClassifier(3))); ok {
+		t.Errorf("a filter that sends nothing on passed for %+v", got)
+	}
+}
+
 // refused builds an NLMSG_ERROR for a request with a payload of the given length.
 func refused(errno unix.Errno, flags uint16, payload int, text string) message {
 	b := binary.NativeEndian.AppendUint32(nil, uint32(-int32(errno)))
@@ -163,6 +190,8 @@ func FuzzParse(f *testing.F) {
 	for _, r := range []Request{
 		AddAddr(1, netip.MustParsePrefix("192.0.2.1/24")), AddNeighbor(1, netip.MustParseAddr("::1"), netstate.MAC{2}),
 		AddRoute(Route{Link: 1, Destination: netip.MustParsePrefix("::/0")}), NewVeth("a", Attributes{MTU: 9}, "b", 0),
+		NewParented("m", Attributes{}, Parented{Kind: netstate.IPvlan, Parent: 1, Mode: netstate.ModeL3, Flag: netstate.ModeVEPA}, -1),
+		SetLimit(Limit{Link: 1, Rate: 1 << 33, Burst: 20_000}), AddRedirect(Redirect{Link: 1, To: 2}),
 	} {
 		f.Add(r.message.Serialize())
 	}
@@ -177,6 +206,8 @@ func FuzzParse(f *testing.F) {
 			total += len(m.body) + unix.SizeofNlMsghdr
 			parseLink(m.body)
 			parseNeighbor(m.body)
+			parseQdisc(m.body)
+			parseFilter(m.body)
 			parseNamespaceID(m.body)
 			_ = m.refusal(0)
 			if a, ok := parseAddr(m.body); ok && !a.Prefix.IsValid() {

@@ -28,6 +28,29 @@ func (c *Conn) Neighbors(ctx context.Context) ([]Neighbor, error) {
 	return dump(ctx, c, allNeighbors(), parseNeighbor)
 }
 
+// Limits returns the limits of ours on what links send, and where what they receive is
+// sent to.
+func (c *Conn) Limits(ctx context.Context) ([]Limit, []Redirect, error) {
+	disciplines, err := dump(ctx, c, allQdiscs(), parseQdisc)
+	if err != nil {
+		return nil, nil, err
+	}
+	var limits []Limit
+	var redirects []Redirect
+	for _, d := range disciplines {
+		if !d.ingress {
+			limits = append(limits, d.limit)
+			continue
+		}
+		own, err := dump(ctx, c, filtersOf(d.limit.Link), parseFilter)
+		if err != nil {
+			return nil, nil, err
+		}
+		redirects = append(redirects, own...)
+	}
+	return limits, redirects, nil
+}
+
 func dump[T any](ctx context.Context, c *Conn, request Request, parse func([]byte) (T, bool)) ([]T, error) {
 	var rows []T
 	err := c.Dump(ctx, request, func() { rows = rows[:0] }, func(body []byte) {
