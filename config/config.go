@@ -51,6 +51,8 @@ type Config struct {
 	PluginGetter PluginGetter
 	// Orchestration is what dnet does in a cluster; the library ignores it.
 	Orchestration OrchestrationCfg
+	// Dnet is what the daemon dnet does around the controller; the library ignores it.
+	Dnet DnetCfg
 
 	// problems are what options could not record otherwise.
 	problems []error
@@ -211,6 +213,8 @@ func (c *Config) Clone() *Config {
 	for name, scope := range out.Scopes {
 		out.Scopes[name] = scope.Clone()
 	}
+	out.Dnet.Hosts = slices.Clone(c.Dnet.Hosts)
+	out.Dnet.AllowedHosts = slices.Clone(c.Dnet.AllowedHosts)
 	out.problems = slices.Clone(c.problems)
 	return &out
 }

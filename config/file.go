@@ -27,6 +27,8 @@ type file struct {
 	Scopes        fileScopes
 	Datastore     fileDatastore
 	Orchestration OrchestrationCfg
+	// Dnet came after 2017.
+	Dnet DnetCfg
 }
 
 type fileDaemon struct {
@@ -170,6 +172,7 @@ func (c *Config) takeOver(in *file) error {
 	c.Cluster.Discovery = strings.TrimSpace(in.Cluster.Discovery)
 	c.Cluster.Heartbeat = in.Cluster.Heartbeat
 	c.Orchestration = in.Orchestration
+	c.Dnet = in.Dnet
 	return c.takeOverGlobal(in)
 }
 

@@ -29,6 +29,7 @@ const (
 func (c *Config) Validate() error {
 	found := slices.Clone(c.problems)
 	found = append(found, c.Daemon.validate()...)
+	found = append(found, c.Dnet.validate()...)
 	for _, name := range slices.Sorted(maps.Keys(c.Scopes)) {
 		if err := validateScope(name, c.Scopes[name]); err != nil {
 			found = append(found, err)
