@@ -163,6 +163,10 @@ func Create(path string, inside func() error) error {
 	})
 }
 
+// Temporary runs fn on a thread in a new namespace, which goes when fn has returned and
+// nothing that it made refers to it any more.
+func Temporary(fn func() error) error { return onThread(unshare, fn) }
+
 func unshare() (moved bool, err error) {
 	err = unix.Unshare(unix.CLONE_NEWNET)
 	return err == nil, err

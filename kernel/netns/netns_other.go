@@ -34,6 +34,9 @@ func (*Namespace) Do(func() error) error { return errUnsupported }
 // Create returns Unsupported.
 func Create(string, func() error) error { return errUnsupported }
 
+// Temporary returns Unsupported.
+func Temporary(func() error) error { return errUnsupported }
+
 // Bind returns Unsupported.
 func Bind(_, _ string) error { return errUnsupported }
 
