@@ -26,14 +26,8 @@ func (t *taking) sockets(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, host.Close()) }()
-	for _, protocol := range []netstate.Protocol{netstate.TCP, netstate.UDP} {
-		used, err := host.Ports().InUse(ctx, protocol, netstate.PortRange{First: 1, Last: 65535})
-		if err != nil {
-			return err
-		}
-		for _, u := range used {
-			t.report.Sockets = append(t.report.Sockets, Port{protocol, u.Address})
-		}
+	if t.report.Sockets, err = inUse(ctx, host); err != nil {
+		return err
 	}
 	for _, p := range t.options.Ports {
 		// A socket that holds a port and does not listen is in no list: nothing tells that
@@ -49,4 +43,29 @@ func (t *taking) sockets(ctx context.Context) (err error) {
 		}
 	}
 	return nil
+}
+
+// Sockets returns those in the namespace at path that listen by TCP, and all of UDP.
+func Sockets(ctx context.Context, path string) (sockets []Port, err error) {
+	host, err := kernel.Open(kernel.Options{HostNamespace: path, Instance: instance})
+	if err != nil {
+		return nil, cnm.Wrap("look for sockets", err)
+	}
+	defer func() { err = errors.Join(err, host.Close()) }()
+	sockets, err = inUse(ctx, host)
+	return sockets, cnm.Wrap("look for sockets", err)
+}
+
+func inUse(ctx context.Context, host kernel.Host) ([]Port, error) {
+	var out []Port
+	for _, protocol := range []netstate.Protocol{netstate.TCP, netstate.UDP} {
+		used, err := host.Ports().InUse(ctx, protocol, netstate.PortRange{First: 1, Last: 65535})
+		if err != nil {
+			return nil, err
+		}
+		for _, u := range used {
+			out = append(out, Port{protocol, u.Address})
+		}
+	}
+	return out, nil
 }

@@ -19,3 +19,6 @@ func Look(context.Context, string) (Space, error) { return Space{}, errUnsupport
 
 // Run returns Unsupported.
 func Run(context.Context, string, string, ...string) ([]byte, error) { return nil, errUnsupported }
+
+// Sockets returns Unsupported.
+func Sockets(context.Context, string) ([]Port, error) { return nil, errUnsupported }
