@@ -10,6 +10,7 @@ package diag
 import (
 	"cmp"
 	"context"
+	"slices"
 
 	"github.com/docker/libnetwork"
 	"github.com/docker/libnetwork/config"
@@ -43,10 +44,16 @@ func (o Options) execRoot() string {
 func (o Options) resolvConf() string { return cmp.Or(o.ResolvConf, "/etc/resolv.conf") }
 
 // survey looks at the host, with what the checks want to know.
-func (o Options) survey(ctx context.Context, ports []survey.Port) (*survey.Report, error) {
+func (o Options) survey(ctx context.Context, records libnetwork.Records, ports []survey.Port) (*survey.Report, error) {
+	keys := wantedSysctls()
+	for _, setting := range hostSettings(records) {
+		if !slices.Contains(keys, setting.Key) {
+			keys = append(keys, setting.Key)
+		}
+	}
 	return survey.Take(ctx, survey.Options{
 		HostNamespace: o.hostNamespace(), Bus: o.Bus,
-		Folders: []string{o.dataDir(), o.execRoot()}, Sysctls: wantedSysctls(), Ports: ports,
+		Folders: []string{o.dataDir(), o.execRoot()}, Sysctls: keys, Ports: ports,
 	})
 }
 

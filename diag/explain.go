@@ -40,12 +40,13 @@ func Explain(ctx context.Context, o Options, from, to string, port int, protocol
 	if err != nil {
 		return api.Explanation{}, cnm.Wrap(op, err)
 	}
-	machine, err := o.survey(ctx, nil)
+	records := o.Inspector.Records()
+	machine, err := o.survey(ctx, records, nil)
 	if err != nil {
 		return api.Explanation{}, cnm.Wrap(op, err)
 	}
 	w := &walk{
-		scene: newScene(o.Inspector.Records(), machine, o.Inspector.Statistics().Firewall), protocol: number, port: uint16(port),
+		scene: newScene(records, machine, o.Inspector.Statistics().Firewall), protocol: number, port: uint16(port),
 		resolve: o.Inspector.Resolve,
 	}
 	if err := w.sender(from); err != nil {

@@ -35,6 +35,8 @@ func check(t testing.TB, err error) {
 type machine struct {
 	host, data, run string
 	controller      libnetwork.NetworkController
+	// inspector, if it is not nil, is asked in place of the controller.
+	inspector libnetwork.Inspector
 }
 
 func newMachine(t testing.TB, host string, more ...config.Option) *machine {
@@ -58,7 +60,11 @@ func (m *machine) open(t testing.TB, more ...config.Option) libnetwork.NetworkCo
 }
 
 func (m *machine) options() diag.Options {
-	return diag.Options{Controller: m.controller, Inspector: m.controller.(libnetwork.Inspector), Version: "test", ResolvConf: filepath.Join(m.run, "resolv.conf")}
+	o := diag.Options{Controller: m.controller, Inspector: m.controller.(libnetwork.Inspector), Version: "test", ResolvConf: filepath.Join(m.run, "resolv.conf")}
+	if m.inspector != nil {
+		o.Inspector = m.inspector
+	}
+	return o
 }
 
 func (m *machine) network(t testing.TB, name string, options ...libnetwork.NetworkOption) libnetwork.Network {
