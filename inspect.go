@@ -135,8 +135,10 @@ type SubnetUse struct {
 	// Holders are sorted by address.
 	Holders []AddressHolder
 	// Available counts the addresses that an endpoint can still get without asking for
-	// one; it is a decimal number, since pools of IPv6 exceed 64 bits.
-	Available string
+	// one. The largest uint64 stands for that or more; Known is false if the address
+	// manager does not tell.
+	Available uint64
+	Known     bool
 }
 
 // AddressHolder is who holds an address.

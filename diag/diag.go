@@ -28,6 +28,9 @@ type Options struct {
 	Bus string
 	// ResolvConf is the path of the host's resolv.conf; empty means /etc/resolv.conf.
 	ResolvConf string
+	// PerContainer tells the traffic of each container, and not only of each network. That
+	// is a series for each container there ever was, to whoever keeps them.
+	PerContainer bool
 }
 
 // hostNamespace is the path of the namespace that plays the host.

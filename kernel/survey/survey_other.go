@@ -22,3 +22,6 @@ func Run(context.Context, string, string, ...string) ([]byte, error) { return ni
 
 // Sockets returns Unsupported.
 func Sockets(context.Context, string) ([]Port, error) { return nil, errUnsupported }
+
+// Rules returns Unsupported.
+func Rules(context.Context, string) (string, error) { return "", errUnsupported }
