@@ -63,7 +63,7 @@ type Report struct {
 	Free []Port
 	// Programs are the paths of programs that may be of use, by name.
 	Programs map[string]string
-	// Folders are in the order of Options.Folders.
+	// Folders are in the order of Options.Folders, without those that there are not.
 	Folders []Folder
 	// Errors say what could not be read, and why.
 	Errors []error

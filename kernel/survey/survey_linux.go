@@ -144,7 +144,11 @@ func (t *taking) folders(context.Context) error {
 	for _, path := range t.options.Folders {
 		var file unix.Stat_t
 		var system unix.Statfs_t
-		if err := cmp.Or(unix.Stat(path, &file), unix.Statfs(path, &system)); err != nil {
+		err := cmp.Or(unix.Stat(path, &file), unix.Statfs(path, &system))
+		if errors.Is(err, unix.ENOENT) {
+			continue
+		}
+		if err != nil {
 			errs = append(errs, errno.Wrap(fmt.Sprintf("folder %q", path), err))
 			continue
 		}
