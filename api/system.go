@@ -121,6 +121,9 @@ type Explanation struct {
 	Protocol string `json:"protocol"`
 	// Allowed says whether the packet arrives, as far as what we decide.
 	Allowed bool `json:"allowed"`
+	// Source is the address that the receiver sees; empty if it is the sender's own, and
+	// the sender has none that is known.
+	Source string `json:"source,omitempty"`
 	// Steps are the way, in order; the last one that decides says why.
 	Steps []Step `json:"steps"`
 }
