@@ -20,11 +20,8 @@ type Error struct {
 // Error returns the message.
 func (e *Error) Error() string { return e.Message }
 
-// Is reports whether target is the error's kind.
-func (e *Error) Is(target error) bool {
-	kind, ok := target.(cnm.Kind) //nolint:errorlint // a target is given as it is
-	return ok && kind == e.Kind
-}
+// Unwrap returns the kind, for errors.Is and cnm.KindOf.
+func (e *Error) Unwrap() error { return e.Kind }
 
 // kind says what a kind of error is elsewhere.
 type kind struct {
