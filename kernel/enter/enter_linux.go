@@ -28,6 +28,14 @@ func Run(c Command) (code int, err error) {
 		// without unlocking it, the runtime throws it away; not before the program has
 		// ended, which is killed when its parent thread ends.
 		runtime.LockOSThread()
+		if unix.Gettid() == unix.Getpid() {
+			// What this process's first thread is in, others take for the process's own.
+			// While this goroutine holds it, another cannot be given it.
+			code, err := Run(c)
+			runtime.UnlockOSThread()
+			done <- result{code, err}
+			return
+		}
 		code, err := runHere(c)
 		done <- result{code, err}
 	}()
@@ -37,10 +45,6 @@ func Run(c Command) (code int, err error) {
 
 // runHere changes the calling thread for good.
 func runHere(c Command) (int, error) {
-	// What this process's first thread is in, others take for the process's own.
-	if unix.Gettid() == unix.Getpid() {
-		return Run(c)
-	}
 	if err := c.prepare(); err != nil {
 		return 0, err
 	}
