@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -78,7 +77,10 @@ func Run(ctx context.Context, options Options) int {
 	root := a.root()
 	root.SetArgs(normalize(root, options.Args))
 	ran, err := root.ExecuteContextC(ctx)
-	return a.end(ran, errors.Join(err, a.out.err))
+	if err == nil {
+		err = a.out.err
+	}
+	return a.end(ran, err)
 }
 
 func newApp(options Options) *app {

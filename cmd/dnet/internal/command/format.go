@@ -79,7 +79,7 @@ func (f formatter) print(value any) error {
 	}
 	if err := f.template.Execute(f.app.out, value); err != nil {
 		if f.app.out.err != nil {
-			return nil // told at the end
+			return f.app.out.err
 		}
 		return invalid("format", f.text, err.Error())
 	}

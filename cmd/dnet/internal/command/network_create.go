@@ -80,11 +80,11 @@ func (f *networkFlags) body(name string) (n api.NetworkCreate, err error) {
 	if err := checkName("network", name); err != nil {
 		return n, err
 	}
-	for what, given := range map[string]string{"network's id": f.id, "driver": f.driver, "address driver": f.ipamDriver} {
-		if given == "" {
+	for _, word := range [][2]string{{"network's id", f.id}, {"driver", f.driver}, {"address driver", f.ipamDriver}} {
+		if word[1] == "" {
 			continue
 		}
-		if err := checkName(what, given); err != nil {
+		if err := checkName(word[0], word[1]); err != nil {
 			return n, err
 		}
 	}

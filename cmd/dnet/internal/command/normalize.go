@@ -122,6 +122,9 @@ func (n *normalizer) flag(arg string) flagged {
 		}
 		return flagged{arg: arg, takesNext: long != nil && long.NoOptDefVal == "" && !given}
 	}
+	if arg == "-d=true" && !n.command.HasParent() {
+		return flagged{daemon: true}
+	}
 	return n.letters(flags, flagged{arg: arg})
 }
 
