@@ -20,11 +20,8 @@ type Error struct {
 // Error returns the message.
 func (e *Error) Error() string { return e.Message }
 
-// Is reports whether target is the error's kind.
-func (e *Error) Is(target error) bool {
-	kind, ok := target.(cnm.Kind) //nolint:errorlint // a target is given as it is
-	return ok && kind == e.Kind
-}
+// Unwrap returns the kind, for errors.Is and cnm.KindOf.
+func (e *Error) Unwrap() error { return e.Kind }
 
 // kind says what a kind of error is elsewhere.
 type kind struct {
@@ -35,13 +32,14 @@ type kind struct {
 	exit int
 }
 
-// kinds is the one table of what kinds of error are elsewhere.
+// kinds is the one table of what kinds of error are elsewhere. Of several with one status,
+// the first is what the status stands for.
 func kinds() []kind {
 	return []kind{
 		{cnm.Invalid, http.StatusBadRequest, 2},
 		{cnm.NotFound, http.StatusNotFound, 3},
-		{cnm.Exists, http.StatusForbidden, 4},
 		{cnm.Forbidden, http.StatusForbidden, 5},
+		{cnm.Exists, http.StatusForbidden, 4},
 		{cnm.Timeout, http.StatusRequestTimeout, 6},
 		{cnm.Unavailable, http.StatusServiceUnavailable, 7},
 		{cnm.Exhausted, http.StatusServiceUnavailable, 8},

@@ -1,0 +1,112 @@
+package command
+
+import (
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/spf13/pflag"
+)
+
+// scriptDaemon shows what the command line gives a daemon.
+type scriptDaemon struct {
+	hosts []string
+	debug bool
+}
+
+func (d *scriptDaemon) BindFlags(flags *pflag.FlagSet) {
+	flags.StringArrayVarP(&d.hosts, "host", "H", nil, "listen at `address`")
+	flags.BoolVarP(&d.debug, "debug", "D", false, "log all")
+	flags.StringP("cfg-file", "c", "", "`file`")
+	flags.StringP("log-level", "l", "", "`level`")
+}
+
+func (d *scriptDaemon) Run(context.Context) error {
+	text := "daemon at " + strings.Join(d.hosts, " ")
+	if d.debug {
+		text += " debugging"
+	}
+	_, err := os.Stdout.WriteString(text + "\n")
+	return err
+}
+
+func (d *scriptDaemon) Check(path string, out io.Writer) error {
+	_, err := io.WriteString(out, "checked "+path+"\n")
+	return err
+}
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"dnet": func() {
+			os.Exit(Run(context.Background(), Options{
+				Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+				Getenv: os.Getenv, Version: "1.0", Daemon: &scriptDaemon{},
+			}))
+		},
+	})
+}
+
+// TestScripts runs testdata/*.txtar, each with a fake daemon of its own. The command
+// "asked" looks for a pattern in what the daemon was asked, one request a line; "code"
+// runs dnet and compares its exit code.
+func TestScripts(t *testing.T) {
+	type key struct{}
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata",
+		RequireExplicitExec: true,
+		Setup: func(env *testscript.Env) error {
+			f := &fake{}
+			// The path of a socket must be short.
+			folder, err := os.MkdirTemp("", "dnet")
+			if err != nil {
+				return err
+			}
+			env.Defer(func() { _ = os.RemoveAll(folder) })
+			socket := filepath.Join(folder, "s")
+			f.serve(env.T().(testing.TB), socket)
+			env.Setenv("DNET_HOST", "unix://"+socket)
+			env.Setenv("TZ", "UTC")
+			env.Values[key{}] = f
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"asked": func(ts *testscript.TestScript, neg bool, args []string) {
+				f := ts.Value(key{}).(*fake)
+				f.mu.Lock()
+				defer f.mu.Unlock()
+				all := strings.Join(f.asked, "\n")
+				pattern := "."
+				if len(args) > 0 {
+					pattern = "(?m)" + args[0]
+				}
+				if regexp.MustCompile(pattern).MatchString(all) == neg {
+					ts.Fatalf("asked was:\n%s", all)
+				}
+				f.asked = nil
+			},
+			"code": func(ts *testscript.TestScript, _ bool, args []string) {
+				ts.Check(ts.Exec("sh", append([]string{"-c", `want=$1; shift; dnet "$@"; got=$?; [ "$got" = "$want" ] || { echo "exit code $got, want $want"; exit 99; }`, "sh"}, args...)...))
+			},
+		},
+	})
+}
+
+// TestPage keeps docs/cli.md true.
+func TestPage(t *testing.T) {
+	var out strings.Builder
+	a := newApp(Options{Getenv: os.Getenv})
+	root := a.root()
+	writePage(&out, root)
+	got, err := os.ReadFile("../../../../docs/cli.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != out.String() {
+		t.Error("docs/cli.md is not what the commands say; write it with: go run ./cmd/dnet page > docs/cli.md")
+	}
+}
