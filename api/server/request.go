@@ -51,6 +51,8 @@ func (s *Server) serve(w http.ResponseWriter, req *http.Request, r route) {
 			return
 		}
 	}
+	// The body has been read: from now on the client has all the time it wants.
+	_ = control.SetReadDeadline(time.Time{})
 	if r.stream != nil {
 		if err := r.stream(s, decoded); err != nil {
 			s.fail(w, req, err)

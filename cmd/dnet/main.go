@@ -3,18 +3,32 @@ package main
 
 import (
 	"context"
+	"io"
 	"os"
 	"runtime/debug"
 
+	"github.com/spf13/pflag"
+
 	"github.com/docker/libnetwork/cmd/dnet/internal/command"
+	"github.com/docker/libnetwork/cmd/dnet/internal/daemon"
 )
 
 func main() {
 	os.Exit(command.Run(context.Background(), command.Options{
 		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		Getenv: os.Getenv, Version: version(),
+		Daemon: &background{daemon.Options{Version: version()}},
 	}))
 }
+
+// background is the daemon behind the command line.
+type background struct{ options daemon.Options }
+
+func (b *background) BindFlags(flags *pflag.FlagSet) { b.options.BindFlags(flags) }
+
+func (b *background) Run(ctx context.Context) error { return daemon.Run(ctx, b.options) }
+
+func (b *background) Check(path string, out io.Writer) error { return daemon.Check(b.options, path, out) }
 
 // version returns that of the module, which go takes from the tag when it builds.
 func version() string {

@@ -52,7 +52,7 @@ func fakeNetworks() []api.Network {
 		{
 			Name: "web", ID: webID, Type: "macvlan", Scope: "local", Created: instant(2), EnableIPv4: true,
 			Endpoints: []api.EndpointSummary{fakeEndpoints()[0].EndpointSummary}, Labels: map[string]string{"owner": "ci", "empty": ""},
-			Subnets: []api.Subnet{{Pool: netip.MustParsePrefix("172.30.0.0/24"), Gateway: netip.MustParseAddr("172.30.0.1"), Used: 2, Available: "252"}},
+			Subnets: []api.Subnet{{Pool: netip.MustParsePrefix("172.30.0.0/24"), Gateway: netip.MustParseAddr("172.30.0.1"), Used: 2, Available: new(uint64(252))}},
 		},
 	}
 }

@@ -2,7 +2,12 @@ package daemon
 
 import (
 	"cmp"
+	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/docker/libnetwork/config"
@@ -62,4 +67,56 @@ func storePath(cfg *config.Config) string {
 		return ""
 	}
 	return scope.Client.Address
+}
+
+// effective is what the configuration comes to, a setting a line, in the form of the file.
+func effective(cfg *config.Config) []string {
+	hosts := cfg.Dnet.Hosts
+	if len(hosts) == 0 {
+		hosts = []string{DefaultHost}
+	}
+	d, n := &cfg.Daemon, &cfg.Dnet
+	lines := []string{
+		"[daemon]",
+		fmt.Sprintf("debug = %v", d.Debug),
+		fmt.Sprintf("datadir = %q", d.DataDir),
+		fmt.Sprintf("execroot = %q", d.ExecRoot),
+		fmt.Sprintf("defaultnetwork = %q", d.DefaultNetwork),
+		fmt.Sprintf("defaultdriver = %q", d.DefaultDriver),
+		fmt.Sprintf("labels = %s", list(d.Labels)),
+		fmt.Sprintf("neveruse = %s", list(d.NeverUse)),
+		fmt.Sprintf("firewallbackend = %q", d.FirewallBackend),
+		fmt.Sprintf("announcecount = %d", d.Announce.Count),
+		fmt.Sprintf("announceinterval = %q", d.Announce.Interval),
+		"", "[dnet]",
+		fmt.Sprintf("hosts = %s", list(hosts)),
+		fmt.Sprintf("socketgroup = %q", n.SocketGroup),
+		fmt.Sprintf("allowedhosts = %s", list(n.AllowedHosts)),
+		fmt.Sprintf("tlscacert = %q", n.TLSCACert),
+		fmt.Sprintf("tlscert = %q", n.TLSCert),
+		fmt.Sprintf("tlskey = %q", n.TLSKey),
+		fmt.Sprintf("logformat = %q", n.LogFormat),
+		fmt.Sprintf("loglevel = %q", n.LogLevel),
+		fmt.Sprintf("pidfile = %q", n.PIDFile),
+		fmt.Sprintf("defaultbridge = %q", n.DefaultBridge),
+		fmt.Sprintf("defaultsubnet = %q", n.DefaultSubnet),
+		fmt.Sprintf("nodefaultnetwork = %v", n.NoDefaultNetwork),
+		fmt.Sprintf("shutdownclean = %v", n.ShutdownClean),
+		fmt.Sprintf("shutdowntimeout = %q", n.ShutdownTimeout),
+		fmt.Sprintf("maxconnections = %d", n.MaxConnections),
+	}
+	for _, scope := range slices.Sorted(maps.Keys(cfg.Scopes)) {
+		client := cfg.Scopes[scope].Client
+		lines = append(lines, "", fmt.Sprintf("[scopes.%s.client]", scope),
+			fmt.Sprintf("provider = %q", client.Provider), fmt.Sprintf("address = %q", client.Address))
+	}
+	return lines
+}
+
+func list(values []string) string {
+	quoted := make([]string, len(values))
+	for i, value := range values {
+		quoted[i] = strconv.Quote(value)
+	}
+	return "[" + strings.Join(quoted, ", ") + "]"
 }

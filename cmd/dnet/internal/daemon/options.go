@@ -104,7 +104,9 @@ func (s switchValue) Set(text string) error {
 }
 
 // String implements pflag.Value.
-func (s switchValue) String() string { return strconv.FormatBool(s.to != nil && *s.to != nil && **s.to) }
+func (s switchValue) String() string {
+	return strconv.FormatBool(s.to != nil && *s.to != nil && **s.to)
+}
 
 // Type implements pflag.Value.
 func (s switchValue) Type() string { return "bool" }

@@ -1,0 +1,115 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"github.com/docker/libnetwork"
+	"github.com/docker/libnetwork/cnm"
+	"github.com/docker/libnetwork/kernel/survey"
+	"github.com/docker/libnetwork/netlabel"
+)
+
+// bridgeName is the label of the bridge driver for the bridge's name: a bridge that is
+// there already is taken as it stands.
+const bridgeName = "com.docker.network.bridge.name"
+
+// makeDefaultNetwork makes it, unless it is there or not wanted.
+func (d *daemon) makeDefaultNetwork(ctx context.Context) error {
+	name := d.config.Daemon.DefaultNetwork
+	if d.config.Dnet.NoDefaultNetwork || name == "" {
+		return nil
+	}
+	controller := d.backend.Controller
+	if _, err := controller.NetworkByName(name); err == nil || !errors.Is(err, cnm.NotFound) {
+		return err
+	}
+	options := []libnetwork.NetworkOption{}
+	if d.config.Daemon.DefaultDriver == defaultDriver {
+		options = append(options, libnetwork.NetworkOptionGeneric(map[string]any{
+			netlabel.GenericData: map[string]string{bridgeName: d.config.Dnet.DefaultBridge},
+		}))
+		conf, err := d.defaultSubnet(ctx)
+		if err != nil {
+			return err
+		}
+		if conf != nil {
+			options = append(options, libnetwork.NetworkOptionIpam("", "", []*libnetwork.IpamConf{conf}, nil, nil))
+		}
+	}
+	if _, err := controller.NewNetworkContext(ctx, d.config.Daemon.DefaultDriver, name, "", options...); err != nil {
+		return cnm.Wrap("default network; start without one by --no-default-network", err)
+	}
+	d.log.Info("made the default network", "network", name, "bridge", d.config.Dnet.DefaultBridge)
+	return nil
+}
+
+// defaultSubnet is that of the configuration, or of the bridge if it is there and has one;
+// nil leaves it to the address manager.
+func (d *daemon) defaultSubnet(ctx context.Context) (*libnetwork.IpamConf, error) {
+	address, err := d.bridgeAddress(ctx)
+	if err != nil {
+		return nil, err
+	}
+	subnet := d.config.Dnet.DefaultSubnet
+	switch {
+	case !address.IsValid() && subnet == "":
+		return nil, nil
+	case !address.IsValid():
+		return &libnetwork.IpamConf{PreferredPool: subnet}, nil
+	case subnet != "" && subnet != address.Masked().String():
+		return nil, cnm.E("default network", cnm.Invalid, fmt.Errorf(
+			"bridge %q has the address %s, which is not in the subnet %q that is configured; configure that of the bridge, or another bridge", d.config.Dnet.DefaultBridge, address, subnet))
+	}
+	return &libnetwork.IpamConf{PreferredPool: address.Masked().String(), Gateway: address.Addr().String()}, nil
+}
+
+// bridgeAddress returns the first IPv4 address of the bridge, if it is there.
+func (d *daemon) bridgeAddress(ctx context.Context) (netip.Prefix, error) {
+	report, err := survey.Take(ctx, survey.Options{HostNamespace: d.config.Daemon.HostNamespace})
+	if errors.Is(err, cnm.Unsupported) {
+		return netip.Prefix{}, nil
+	}
+	if err != nil {
+		return netip.Prefix{}, cnm.Wrap("look for bridge "+d.config.Dnet.DefaultBridge, err)
+	}
+	for _, link := range report.Host.Links {
+		if link.Name != d.config.Dnet.DefaultBridge {
+			continue
+		}
+		for _, prefix := range link.Addresses {
+			if prefix.Addr().Is4() {
+				return prefix, nil
+			}
+		}
+	}
+	return netip.Prefix{}, nil
+}
+
+// clean deletes all that the controller has, as far as ctx lets it.
+func (d *daemon) clean(ctx context.Context) {
+	controller := d.backend.Controller
+	sandboxes, networks := controller.Sandboxes(), controller.Networks()
+	total, done := len(sandboxes)+len(networks), 0
+	step := func(what, name string, err error) {
+		done++
+		if err != nil && !errors.Is(err, cnm.NotFound) && !errors.Is(err, cnm.Forbidden) {
+			d.log.Error("clean up", what, name, "error", err)
+			return
+		}
+		d.log.Info("clean up", what, name, "done", done, "of", total)
+	}
+	for _, sb := range sandboxes {
+		step("container", sb.ContainerID(), sb.DeleteContext(ctx))
+	}
+	for _, n := range networks {
+		for _, ep := range n.Endpoints() {
+			if err := ep.DeleteContext(ctx, true); err != nil {
+				d.log.Error("clean up", "endpoint", ep.Name(), "error", err)
+			}
+		}
+		step("network", n.Name(), n.DeleteContext(ctx))
+	}
+}
