@@ -103,9 +103,10 @@ func (s scene) set(t *testing.T) *stage {
 			kerneltest.Serve(t, sb.Key(), name, port)
 		}
 		paths[name] = sb.Key()
-		if name == "server" {
+		switch name {
+		case "server":
 			server = ep
-		} else if name == "other" {
+		case "other":
 			other = ep
 		}
 		for _, prefix := range prefixes(ep) {

@@ -80,7 +80,7 @@ func newDaemon(t testing.TB) *daemon {
 		},
 		Dump:    func(_ context.Context, to io.Writer) error { _, err := to.Write([]byte("bundle")); return err },
 		State:   func() any { return map[string]any{"records": true} },
-		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "metric 1") }),
+		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "metric 1") }),
 		Health:  func(context.Context) api.Health { return api.Health{Healthy: true} },
 	})
 	return d
@@ -99,20 +99,6 @@ func (d *daemon) ask(method, path, body string, headers ...string) *httptest.Res
 	recorder := httptest.NewRecorder()
 	d.handler.ServeHTTP(recorder, req)
 	return recorder
-}
-
-// must sends a request that is to succeed, and returns the text or value of its answer.
-func (d *daemon) must(t testing.TB, method, path, body string) string {
-	t.Helper()
-	answer := d.ask(method, path, body)
-	if answer.Code >= 300 {
-		t.Fatalf("%s %s: %d %s", method, path, answer.Code, answer.Body)
-	}
-	var text string
-	if json.Unmarshal(answer.Body.Bytes(), &text) == nil {
-		return text
-	}
-	return answer.Body.String()
 }
 
 // validate holds a value to a schema of the document.

@@ -58,14 +58,6 @@ func endpointOptions(in *api.EndpointCreate) ([]libnetwork.EndpointOption, error
 		}
 		options = append(options, libnetwork.CreateOptionMyAlias(alias))
 	}
-	for _, server := range in.DNS {
-		if _, err := netip.ParseAddr(server); err != nil {
-			return nil, invalid("name server %q: is not an IP address", server)
-		}
-	}
-	if len(in.DNS) > 0 {
-		options = append(options, libnetwork.CreateOptionDNS(in.DNS))
-	}
 	if in.IPv4.IsValid() || in.IPv6.IsValid() || len(in.LinkLocal) > 0 || len(in.IPAMOpts) > 0 {
 		var linkLocal []net.IP
 		for _, address := range in.LinkLocal {
@@ -91,6 +83,20 @@ func endpointOptions(in *api.EndpointCreate) ([]libnetwork.EndpointOption, error
 	}
 	if in.DisableResolution {
 		options = append(options, libnetwork.CreateOptionDisableResolution())
+	}
+	ports, err := portOptions(in)
+	return append(options, ports...), err
+}
+
+// portOptions are those of what an endpoint serves and asks.
+func portOptions(in *api.EndpointCreate) (options []libnetwork.EndpointOption, err error) {
+	for _, server := range in.DNS {
+		if _, err := netip.ParseAddr(server); err != nil {
+			return nil, invalid("name server %q: is not an IP address", server)
+		}
+	}
+	if len(in.DNS) > 0 {
+		options = append(options, libnetwork.CreateOptionDNS(in.DNS))
 	}
 	bindings, err := expand(in.Ports)
 	if err != nil {

@@ -75,14 +75,6 @@ func (x *index) endpointView(e *cnm.Endpoint) api.Endpoint {
 	return out
 }
 
-func (x *index) endpointViews(all []*cnm.Endpoint) []api.Endpoint {
-	out := []api.Endpoint{}
-	for _, e := range all {
-		out = append(out, x.endpointView(e))
-	}
-	return out
-}
-
 // sandboxView returns a sandbox; its endpoints are in the order of the controller, which
 // is that of default routes.
 func (s *Server) sandboxView(x *index, sb *cnm.Sandbox) api.Sandbox {

@@ -28,7 +28,9 @@ func (b *background) BindFlags(flags *pflag.FlagSet) { b.options.BindFlags(flags
 
 func (b *background) Run(ctx context.Context) error { return daemon.Run(ctx, b.options) }
 
-func (b *background) Check(path string, out io.Writer) error { return daemon.Check(b.options, path, out) }
+func (b *background) Check(path string, out io.Writer) error {
+	return daemon.Check(b.options, path, out)
+}
 
 // version returns that of the module, which go takes from the tag when it builds.
 func version() string {

@@ -111,6 +111,9 @@ func (d *daemon) setLog() {
 func (d *daemon) open(ctx context.Context) error {
 	started := time.Now()
 	d.log.Info("opening the data dir", "data", d.config.Daemon.DataDir, "version", d.options.Version)
+	if err := makeFolder(d.config.Daemon.ExecRoot); err != nil {
+		return cnm.E("make folder of run-time files", cnm.Forbidden, err)
+	}
 	controller, err := libnetwork.New(func(c *config.Config) { *c = *d.config.Clone() })
 	if err != nil {
 		return d.explainOpen(err)

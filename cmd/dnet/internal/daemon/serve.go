@@ -146,6 +146,7 @@ func (d *daemon) watchdog(ctx context.Context) (stop func()) {
 		// Half the time, as sd_watchdog_enabled(3) advises.
 		ticker := time.NewTicker(d.notifier.watchdog / 2)
 		defer ticker.Stop()
+		well := true
 		for {
 			select {
 			case <-ctx.Done():
@@ -153,10 +154,13 @@ func (d *daemon) watchdog(ctx context.Context) (stop func()) {
 			case <-ticker.C:
 			}
 			health := d.backend.health(ctx)
-			if !health.Healthy {
-				d.log.Error("the daemon is not well", "problems", health.Problems)
+			if wasWell := well; !health.Healthy {
+				if well = false; wasWell { // once is enough
+					d.log.Error("the daemon is not well: systemd is told nothing", "problems", health.Problems)
+				}
 				continue
 			}
+			well = true
 			if err := d.notifier.send("WATCHDOG=1"); err != nil {
 				d.log.Error("tell systemd", "error", err)
 			}
