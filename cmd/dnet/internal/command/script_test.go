@@ -72,6 +72,8 @@ func TestScripts(t *testing.T) {
 			f.serve(env.T().(testing.TB), socket)
 			env.Setenv("DNET_HOST", "unix://"+socket)
 			env.Setenv("TZ", "UTC")
+			// The race detector would wait for a second at the end of each program.
+			env.Setenv("GORACE", "atexit_sleep_ms=0")
 			env.Values[key{}] = f
 			return nil
 		},
