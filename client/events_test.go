@@ -101,7 +101,11 @@ func FuzzEvents(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for range c.Events(t.Context(), client.EventOptions{}) {
+		var last error
+		for _, last = range c.Events(t.Context(), client.EventOptions{}) {
+		}
+		if last == nil {
+			t.Error("it ended without an error, though the daemon refuses to go on")
 		}
 	})
 }
