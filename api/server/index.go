@@ -42,6 +42,10 @@ func newIndex(records libnetwork.Records, inspector libnetwork.Inspector) *index
 	return x
 }
 
+// shortestPrefix is how much of an id stands for it at least. A shorter key is more likely
+// the name of something that has gone, and must not hit another thing.
+const shortestPrefix = 6
+
 // find returns the one whose id or, if there is none, one of whose names is the key, or else
 // the one whose id begins with it.
 func find[R any](what, key string, all []R, id func(R) string, names func(R) []string) (found R, err error) {
@@ -55,7 +59,7 @@ func find[R any](what, key string, all []R, id func(R) string, names func(R) []s
 			return r, nil
 		case slices.Contains(names(r), key):
 			byName = append(byName, r)
-		case strings.HasPrefix(id(r), key):
+		case len(key) >= shortestPrefix && strings.HasPrefix(id(r), key):
 			byPrefix = append(byPrefix, r)
 		}
 	}
