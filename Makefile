@@ -6,7 +6,7 @@ GO ?= go
 export GOFLAGS := $(GOFLAGS) -buildvcs=false
 
 .DEFAULT_GOAL := help
-.PHONY: help build test lint bench fuzz demo
+.PHONY: help build dnet install deb test lint bench fuzz demo
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,6 +16,22 @@ build: ## compile everything, for this system and for the others
 	GOOS=windows $(GO) build ./...
 	GOOS=freebsd $(GO) build ./...
 	GOOS=darwin $(GO) build ./...
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo development)
+PREFIX ?= /usr/local
+
+dnet: ## build the program dnet, static, into bin/ (VERSION=)
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.stamp=$(VERSION)' -o bin/dnet ./cmd/dnet
+
+install: dnet ## install dnet, its units, man pages and completions (PREFIX=/usr/local, DESTDIR=)
+	install -D -m 755 bin/dnet '$(DESTDIR)$(PREFIX)/bin/dnet'
+	install -d '$(DESTDIR)$(PREFIX)/lib/systemd/system' '$(DESTDIR)$(PREFIX)/share/man/man8' '$(DESTDIR)$(PREFIX)/share/bash-completion/completions'
+	for unit in service socket; do sed 's,/usr/bin/libnetwork-dnet,$(PREFIX)/bin/dnet,' packaging/dnet.$$unit >'$(DESTDIR)$(PREFIX)/lib/systemd/system/dnet.'$$unit; done
+	bin/dnet man '$(DESTDIR)$(PREFIX)/share/man/man8'
+	bin/dnet completion bash >'$(DESTDIR)$(PREFIX)/share/bash-completion/completions/dnet'
+
+deb: ## build a Debian package into bin/ (VERSION=)
+	@VERSION='$(VERSION)' ./scripts/deb
 
 test: ## install what the tests need, then run all checks and tests (as root: with the kernel)
 	@./scripts/test

@@ -326,9 +326,13 @@ type codeRecorder struct {
 	text   strings.Builder
 }
 
-func (r *codeRecorder) Header() http.Header            { return r.header }
-func (r *codeRecorder) WriteHeader(code int)           { r.code = code }
+func (r *codeRecorder) Header() http.Header { return r.header }
+
+func (r *codeRecorder) WriteHeader(code int) { r.code = code }
+
 func (r *codeRecorder) Write(text []byte) (int, error) { return r.text.Write(text) }
+
+// TestGuard: names of others are refused, addresses and the loopback are not.
 func TestGuard(t *testing.T) {
 	d := newDaemon(t)
 	guarded := server.Guard(d.handler, "dnet.example")

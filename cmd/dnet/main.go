@@ -32,8 +32,15 @@ func (b *background) Check(path string, out io.Writer) error {
 	return daemon.Check(b.options, path, out)
 }
 
-// version returns that of the module, which go takes from the tag when it builds.
+// stamp is the version that `make dnet` gives to the linker.
+var stamp string //nolint:gochecknoglobals // the linker writes to nothing else
+
+// version returns the stamp, or else that of the module, which go takes from the tag when
+// it builds.
 func version() string {
+	if stamp != "" {
+		return stamp
+	}
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
 		return info.Main.Version
 	}
