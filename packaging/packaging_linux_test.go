@@ -4,31 +4,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
-
-	"github.com/docker/libnetwork/config"
 )
-
-// TestExampleIsValid reads the example with each of its settings switched on: all keys must
-// be known, and what it says is the default must be one.
-func TestExampleIsValid(t *testing.T) {
-	text, err := os.ReadFile("libnetwork.toml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(t.TempDir(), "libnetwork.toml")
-	on := regexp.MustCompile(`(?m)^# (\w+ = )`).ReplaceAllString(string(text), "$1")
-	for _, content := range []string{string(text), on} {
-		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := config.ParseConfig(path); err != nil {
-			t.Errorf("%v\n%s", err, content)
-		}
-	}
-}
 
 // TestPackage builds the Debian package and looks at what is in it.
 func TestPackage(t *testing.T) {
