@@ -81,10 +81,10 @@ func testBandwidth(t *testing.T, driver string, options ...string) {
 	before := w.picture(t)
 	c := w.open(t)
 	n := must[libnetwork.Network](t)(c.NewNetwork(driver, "n", "", onWire(options...)...))
-	a, epA := place(t, c, n, "a", limited("80M", "20M"))
+	a, epA := place(t, c, n, "a", limited("16M", "4M"))
 	b, epB := place(t, c, n, "b")
-	wantRate(t, "ingress", throughput(t, b.Key(), a.Key(), address(epA).String()), 80e6)
-	wantRate(t, "egress", throughput(t, a.Key(), b.Key(), address(epB).String()), 20e6)
+	wantRate(t, "ingress", throughput(t, b.Key(), a.Key(), address(epA).String()), 16e6)
+	wantRate(t, "egress", throughput(t, a.Key(), b.Key(), address(epB).String()), 4e6)
 	picture := w.picture(t, a.Key())
 	if strings.Count(picture, " limit dev ") != 2 {
 		t.Errorf("want two limits:\n%s", picture)
@@ -105,7 +105,7 @@ func testBandwidth(t *testing.T, driver string, options ...string) {
 	if after := w.picture(t, a.Key()); after != picture {
 		t.Errorf("before:\n%s\nafter the restart:\n%s", picture, after)
 	}
-	wantRate(t, "ingress after repair and restart", throughput(t, b.Key(), a.Key(), address(epA).String()), 80e6)
+	wantRate(t, "ingress after repair and restart", throughput(t, b.Key(), a.Key(), address(epA).String()), 16e6)
 	empty(t, c)
 	w.wantAsBefore(t, before)
 }
