@@ -10,6 +10,7 @@ import (
 	"github.com/docker/libnetwork"
 	"github.com/docker/libnetwork/api"
 	"github.com/docker/libnetwork/cnm"
+	"github.com/docker/libnetwork/kernel"
 	"github.com/docker/libnetwork/kernel/survey"
 	"github.com/docker/libnetwork/netstate"
 )
@@ -23,6 +24,7 @@ type examination struct {
 	// resolvConf is what the host's resolv.conf holds.
 	resolvConf string
 	dataDir    string
+	features   []kernel.FeatureStatus
 }
 
 // complaint is what a check finds wrong, without the check's name.
@@ -43,6 +45,7 @@ type examine struct {
 func checks() []examine {
 	return []examine{
 		{"kernel", "the kernel can do what networks need", (*examination).checkKernel},
+		{"features", "the kernel has all that some kinds of network need", (*examination).checkFeatures},
 		{"firewall", "packets are filtered", (*examination).checkFirewall},
 		{"ip-forwarding", "the host forwards for the networks that need it", (*examination).checkForwarding},
 		{"rp-filter", "answers may come by another link than questions go by", (*examination).checkReversePath},
@@ -91,6 +94,9 @@ func Doctor(ctx context.Context, o Options) ([]api.Finding, error) {
 		out = append(out, api.Finding{Check: "survey", Level: api.LevelWarning, Message: err.Error()})
 	}
 	x.resolvConf = string(text)
+	if x.features, err = kernel.Features(ctx); err != nil {
+		out = append(out, api.Finding{Check: "survey", Level: api.LevelWarning, Message: err.Error()})
+	}
 	return append(out, x.all()...), nil
 }
 
@@ -103,6 +109,21 @@ func (x *examination) all() []api.Finding {
 		}
 		for _, f := range found {
 			out = append(out, api.Finding{Check: c.name, Level: f.level, Message: f.message, Fix: f.fix})
+		}
+	}
+	return out
+}
+
+// checkFeatures tells of kernel features that only some networks need, and this kernel lacks.
+func (x *examination) checkFeatures() []complaint {
+	var out []complaint
+	for _, f := range x.features {
+		if !f.Present {
+			out = append(out, complaint{
+				level:   api.LevelInfo,
+				message: fmt.Sprintf("this kernel has no %s (%s, module %s, since Linux %s): there can be no %s", f.Feature, f.Config, f.Module, f.Since, f.Purpose),
+				fix:     "modprobe " + f.Module + ", or a kernel with " + f.Config + ", if you need it",
+			})
 		}
 	}
 	return out

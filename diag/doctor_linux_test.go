@@ -15,6 +15,7 @@ import (
 	"github.com/docker/libnetwork/api"
 	"github.com/docker/libnetwork/config"
 	"github.com/docker/libnetwork/diag"
+	"github.com/docker/libnetwork/kernel"
 	"github.com/docker/libnetwork/kernel/kerneltest"
 	"github.com/docker/libnetwork/types"
 )
@@ -218,10 +219,32 @@ func TestDoctorOnAHealthyHost(t *testing.T) {
 	p.resolvConf(t, "nameserver 127.0.0.53\n")
 	for name, findings := range p.examine(t) {
 		for _, f := range findings {
-			if f.Level != api.LevelOK {
+			// What the kernel lacks is the kernel's, and not the host's health.
+			if f.Level != api.LevelOK && name != "features" {
 				t.Errorf("%s: %+v", name, f)
 			}
 		}
+	}
+}
+
+// TestDoctorNamesWhatTheKernelLacks: each feature that is absent, with its module.
+func TestDoctorNamesWhatTheKernelLacks(t *testing.T) {
+	p := newPatient(t)
+	found := p.examine(t)["features"]
+	features, err := kernel.Features(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	absent := 0
+	for _, f := range features {
+		if !f.Present {
+			if absent++; !has(found, api.LevelInfo, f.Config+", module "+f.Module) {
+				t.Errorf("%s is absent, and the doctor says %+v", f.Feature, found)
+			}
+		}
+	}
+	if absent == 0 && !has(found, api.LevelOK, "") {
+		t.Errorf("nothing is absent, and the doctor says %+v", found)
 	}
 }
 
