@@ -45,12 +45,19 @@ func throughput(t *testing.T, client, server, address string) float64 {
 	return 0
 }
 
-// wantRate allows a tenth: headers count for the limit, and not for iperf3.
-func wantRate(t *testing.T, what string, got, want float64) {
+// wantRate allows a tenth: headers count for the limit, and not for iperf3. More than the
+// limit is wrong each time; less may come of a machine that is busy, so that is tried again.
+func wantRate(t *testing.T, what string, want float64, client, server, address string) {
 	t.Helper()
-	t.Logf("%s: %.2f Mbit/s of %.2f", what, got/1e6, want/1e6)
-	if got > want*1.1 || got < want*0.9 {
-		t.Errorf("%s: %.2f Mbit/s, want %.2f", what, got/1e6, want/1e6)
+	for try := 1; ; try++ {
+		got := throughput(t, client, server, address)
+		t.Logf("%s: %.2f Mbit/s of %.2f", what, got/1e6, want/1e6)
+		if low := got < want*0.9; got > want*1.1 || low && try == 4 {
+			t.Errorf("%s: %.2f Mbit/s, want %.2f", what, got/1e6, want/1e6)
+			return
+		} else if !low {
+			return
+		}
 	}
 }
 
@@ -81,10 +88,10 @@ func testBandwidth(t *testing.T, driver string, options ...string) {
 	before := w.picture(t)
 	c := w.open(t)
 	n := must[libnetwork.Network](t)(c.NewNetwork(driver, "n", "", onWire(options...)...))
-	a, epA := place(t, c, n, "a", limited("16M", "4M"))
+	a, epA := place(t, c, n, "a", limited("80M", "20M"))
 	b, epB := place(t, c, n, "b")
-	wantRate(t, "ingress", throughput(t, b.Key(), a.Key(), address(epA).String()), 16e6)
-	wantRate(t, "egress", throughput(t, a.Key(), b.Key(), address(epB).String()), 4e6)
+	wantRate(t, "ingress", 80e6, b.Key(), a.Key(), address(epA).String())
+	wantRate(t, "egress", 20e6, a.Key(), b.Key(), address(epB).String())
 	picture := w.picture(t, a.Key())
 	if strings.Count(picture, " limit dev ") != 2 {
 		t.Errorf("want two limits:\n%s", picture)
@@ -105,7 +112,7 @@ func testBandwidth(t *testing.T, driver string, options ...string) {
 	if after := w.picture(t, a.Key()); after != picture {
 		t.Errorf("before:\n%s\nafter the restart:\n%s", picture, after)
 	}
-	wantRate(t, "ingress after repair and restart", throughput(t, b.Key(), a.Key(), address(epA).String()), 16e6)
+	wantRate(t, "ingress after repair and restart", 80e6, b.Key(), a.Key(), address(epA).String())
 	empty(t, c)
 	w.wantAsBefore(t, before)
 }
