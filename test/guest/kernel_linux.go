@@ -72,7 +72,13 @@ func image(ctx context.Context) (string, error) {
 func (k *guestKernel) download(ctx context.Context, folder string) error {
 	name, err := image(ctx)
 	if err != nil {
-		return err
+		// The lists of packages may never have been fetched.
+		if err := run(ctx, folder, "apt-get", "-qq", "update"); err != nil {
+			return err
+		}
+		if name, err = image(ctx); err != nil {
+			return err
+		}
 	}
 	fmt.Println("downloading", name, "(once; it is not installed)")
 	work, err := os.MkdirTemp(folder, "download")
