@@ -27,7 +27,6 @@ func (s *Server) events(r *request) error {
 	r.w.Header().Set("Cache-Control", "no-store")
 	send := func(text string) bool {
 		// A client that takes nothing is cut off, and may come back for what it missed.
-		_ = control.SetWriteDeadline(time.Now().Add(writeTime))
 		_, err := r.w.Write([]byte(text))
 		return err == nil && control.Flush() == nil
 	}

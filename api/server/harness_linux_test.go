@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -115,7 +116,7 @@ func validate(document map[string]any, schema any, value any) error {
 	case "boolean":
 		_, fits = value.(bool)
 	case "integer":
-		_, fits = value.(json.Number)
+		fits = withinBounds(s, value)
 	case "array":
 		list, ok := value.([]any)
 		fits = ok
@@ -128,6 +129,12 @@ func validate(document map[string]any, schema any, value any) error {
 		object, ok := value.(map[string]any)
 		fits = ok
 		properties, closed := s["properties"].(map[string]any)
+		required, _ := s["required"].([]any)
+		for _, name := range required {
+			if _, there := object[name.(string)]; !there {
+				return fmt.Errorf("field %q is missing", name)
+			}
+		}
 		for name, field := range object {
 			schema, known := properties[name]
 			if closed && !known {
@@ -145,6 +152,18 @@ func validate(document map[string]any, schema any, value any) error {
 		return fmt.Errorf("%v is not of type %v", value, s["type"])
 	}
 	return nil
+}
+
+// withinBounds reports whether a value is a whole number that the schema allows.
+func withinBounds(schema map[string]any, value any) bool {
+	text, ok := value.(json.Number)
+	number, whole := new(big.Int).SetString(string(text), 10)
+	if !ok || !whole {
+		return false
+	}
+	minimum, from := schema["minimum"].(float64)
+	maximum, to := schema["maximum"].(float64)
+	return (!from || number.Cmp(big.NewInt(int64(minimum))) >= 0) && (!to || number.Cmp(big.NewInt(int64(maximum))) <= 0)
 }
 
 // checkAnswer holds an answer to what the document says of its operation.
@@ -169,16 +188,22 @@ func checkAnswer(document map[string]any, operation map[string]any, answer *http
 	if !known {
 		return fmt.Errorf("type %q is not in the document", kind)
 	}
-	if kind != "application/json" {
+	if kind != "application/json" && kind != "application/x-ndjson" {
 		return nil
 	}
 	decoder := json.NewDecoder(bytes.NewReader(answer.Body.Bytes()))
 	decoder.UseNumber()
-	var value any
-	if err := decoder.Decode(&value); err != nil {
-		return err
+	for values := 0; ; values++ {
+		var value any
+		if err := decoder.Decode(&value); errors.Is(err, io.EOF) && (values == 1 || values > 1 && kind == "application/x-ndjson") {
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("value %d: %w", values, err)
+		}
+		if err := validate(document, content["schema"], value); err != nil {
+			return err
+		}
 	}
-	return validate(document, content["schema"], value)
 }
 
 // operationOf finds the operation of the document that a request is for.

@@ -15,14 +15,17 @@ import (
 type index struct {
 	libnetwork.Records
 	inspector libnetwork.Inspector
-	networks  map[string]*cnm.Network // by id
-	sandboxes map[string]*cnm.Sandbox // by id
+	networks  map[string]*cnm.Network    // by id
+	sandboxes map[string]*cnm.Sandbox    // by id
+	endpoints map[string]*cnm.Endpoint   // by id
+	members   map[string][]*cnm.Endpoint // by network's id, sorted as all are
 }
 
 func newIndex(records libnetwork.Records, inspector libnetwork.Inspector) *index {
 	x := &index{
 		Records: records, inspector: inspector,
 		networks: make(map[string]*cnm.Network), sandboxes: make(map[string]*cnm.Sandbox),
+		endpoints: make(map[string]*cnm.Endpoint), members: make(map[string][]*cnm.Endpoint),
 	}
 	slices.SortFunc(x.Networks, func(a, b *cnm.Network) int {
 		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.ID, b.ID))
@@ -38,6 +41,10 @@ func newIndex(records libnetwork.Records, inspector libnetwork.Inspector) *index
 	}
 	for _, sb := range x.Sandboxes {
 		x.sandboxes[sb.ID] = sb
+	}
+	for _, e := range x.Endpoints {
+		x.endpoints[e.ID] = e
+		x.members[e.NetworkID] = append(x.members[e.NetworkID], e)
 	}
 	return x
 }
@@ -87,6 +94,9 @@ func (x *index) network(key string) (*cnm.Network, error) {
 // endpoint finds one of a network, or with an empty network's id one of all; then a name
 // may have the network's behind it, as in web.frontend.
 func (x *index) endpoint(networkID, key string) (*cnm.Endpoint, error) {
+	if e := x.endpoints[key]; e != nil && (networkID == "" || networkID == e.NetworkID) {
+		return e, nil
+	}
 	all := x.Endpoints
 	if networkID != "" {
 		all = x.endpointsOf(networkID)
@@ -108,15 +118,7 @@ func (x *index) networkName(id string) string {
 	return ""
 }
 
-func (x *index) endpointsOf(networkID string) []*cnm.Endpoint {
-	return slices.Collect(func(yield func(*cnm.Endpoint) bool) {
-		for _, e := range x.Endpoints {
-			if e.NetworkID == networkID && !yield(e) {
-				return
-			}
-		}
-	})
-}
+func (x *index) endpointsOf(networkID string) []*cnm.Endpoint { return x.members[networkID] }
 
 // container returns the id of the container whose sandbox the endpoint is in.
 func (x *index) container(e *cnm.Endpoint) string {

@@ -128,6 +128,10 @@ func aliasOptions(aliases []string) ([]libnetwork.EndpointOption, error) {
 	return options, nil
 }
 
+// mostPorts is how many ports a request may publish: all that a protocol has. Ranges make
+// more of them from few bytes, and each needs memory and, on the host, a socket.
+const mostPorts = 1<<16 - 1
+
 // expand turns mappings into the library's bindings, one for each port of a range.
 func expand(ports []api.PortMapping) ([]types.PortBinding, error) {
 	var out []types.PortBinding
@@ -139,6 +143,9 @@ func expand(ports []api.PortMapping) ([]types.PortBinding, error) {
 		checked, err := api.ParsePortMapping(m.String())
 		if err != nil {
 			return nil, err
+		}
+		if count := max(1, int(checked.ContainerPortEnd)-int(checked.ContainerPort)+1); len(out)+count > mostPorts {
+			return nil, invalid("ports: are more than %d; publish fewer", mostPorts)
 		}
 		proto := types.ParseProtocol(checked.Protocol)
 		if checked.ContainerPortEnd == 0 {

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"mime"
 	"net/http"
 	"net/url"
@@ -18,13 +17,35 @@ import (
 	"github.com/docker/libnetwork/cnm"
 )
 
-const (
-	// maxBody is the size of a request's body at most, in bytes: a hundred times that of
-	// the largest that makes sense.
-	maxBody = 1 << 20
-	// writeTime is how long a client may take for a piece of an answer.
-	writeTime = 30 * time.Second
-)
+// maxBody is the size of a request's body at most, in bytes: a hundred times that of the
+// largest that makes sense.
+const maxBody = 1 << 20
+
+// pieces gives a client some time for each piece of an answer, however long it takes to
+// make the answer.
+type pieces struct {
+	http.ResponseWriter
+	limit time.Duration
+}
+
+// Unwrap is for http.ResponseController.
+func (p pieces) Unwrap() http.ResponseWriter { return p.ResponseWriter }
+
+func (p pieces) begin() {
+	_ = http.NewResponseController(p.ResponseWriter).SetWriteDeadline(time.Now().Add(p.limit)) // some writers have none
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (p pieces) WriteHeader(status int) {
+	p.begin()
+	p.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (p pieces) Write(text []byte) (int, error) {
+	p.begin()
+	return p.ResponseWriter.Write(text)
+}
 
 // request is one, decoded as far as its route says.
 type request struct {
@@ -37,8 +58,6 @@ type request struct {
 
 // serve decodes a request, has it handled, and answers.
 func (s *Server) serve(w http.ResponseWriter, req *http.Request, r route) {
-	control := http.NewResponseController(w)
-	_ = control.SetWriteDeadline(time.Now().Add(writeTime)) // some writers have none
 	decoded := &request{Request: req, w: w, query: req.URL.Query()}
 	if err := r.checkQuery(decoded.query); err != nil {
 		s.fail(w, req, err)
@@ -52,7 +71,7 @@ func (s *Server) serve(w http.ResponseWriter, req *http.Request, r route) {
 		}
 	}
 	// The body has been read: from now on the client has all the time it wants.
-	_ = control.SetReadDeadline(time.Time{})
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // some writers have none
 	if r.stream != nil {
 		if err := r.stream(s, decoded); err != nil {
 			s.fail(w, req, err)
@@ -137,45 +156,11 @@ func accepts(req *http.Request, wanted string) bool {
 	return false
 }
 
-// decodeBody reads one JSON value. Fields that are not known are ignored, as ever.
-func decodeBody(w http.ResponseWriter, req *http.Request, into any, optional bool) error {
-	if content := req.Header.Get("Content-Type"); content != "" {
-		if kind, _, err := mime.ParseMediaType(content); err != nil || kind != "application/json" {
-			return status(http.StatusUnsupportedMediaType, cnm.Invalid, "body: type %q: want application/json", content)
-		}
-	}
-	decoder := json.NewDecoder(http.MaxBytesReader(w, req.Body, maxBody))
-	err := decoder.Decode(into)
-	if optional && errors.Is(err, io.EOF) {
-		return nil
-	}
-	if err == nil {
-		if _, more := decoder.Token(); more == nil {
-			return invalid("body: there is more behind the JSON value")
-		} else if !errors.Is(more, io.EOF) {
-			err = more
-		}
-	}
-	var tooLarge *http.MaxBytesError
-	var wrongType *json.UnmarshalTypeError
-	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &tooLarge):
-		return status(http.StatusRequestEntityTooLarge, cnm.Invalid, "body: is larger than %d bytes", maxBody)
-	case errors.As(err, &wrongType):
-		return invalid("body: field %q: a %s does not fit; want %s", wrongType.Field, wrongType.Value, wrongType.Type)
-	case errors.Is(err, io.EOF):
-		return invalid("body: is empty; want a JSON object")
-	}
-	return invalid("body: %v", err)
-}
-
 // unversioned takes away a leading element that is not itself the beginning of a route.
-func unversioned(req *http.Request) *http.Request {
+func (s *Server) unversioned(req *http.Request) *http.Request {
 	first, rest, found := strings.Cut(strings.TrimPrefix(req.URL.Path, "/"), "/")
 	second, _, _ := strings.Cut(rest, "/")
-	if !found || slices.Contains(firstElements(), first) || !slices.Contains(firstElements(), second) {
+	if !found || slices.Contains(s.first, first) || !slices.Contains(s.first, second) {
 		return req
 	}
 	out := new(http.Request)

@@ -32,6 +32,12 @@ type route struct {
 	stream func(*Server, *request) error
 	// content is the type of what stream writes.
 	content string
+	// lines is a value of the type of each line, for clients that accept
+	// application/x-ndjson; nil means that there are none.
+	lines any
+	// unwell is a value of the type of the answer with the status 503, if that is not
+	// an error.
+	unwell any
 }
 
 func body[T any]() any { return new(T) }
@@ -149,7 +155,7 @@ func systemRoutes() []route {
 	return []route{
 		{method: "GET", path: "/info", summary: "describe the daemon", out: api.Info{}, status: 200, handle: (*Server).info},
 		{method: "GET", path: "/version", summary: "say the daemon's version", out: api.Version{}, status: 200, handle: (*Server).version},
-		{method: "GET", path: "/health", summary: "say whether all is well: 503 if not", out: api.Health{}, status: 200, handle: (*Server).health},
+		{method: "GET", path: "/health", summary: "say whether all is well: 503 if not", out: api.Health{}, unwell: api.Health{}, status: 200, handle: (*Server).health},
 		{method: "GET", path: "/doctor", summary: "look for what is wrong on the host", out: []api.Finding{}, status: 200, handle: (*Server).doctor},
 		{
 			method: "GET", path: "/why", summary: "explain the way of a packet", query: []string{"from", "to", "port", "protocol"},
@@ -157,7 +163,7 @@ func systemRoutes() []route {
 		},
 		{
 			method: "POST", path: "/repair", summary: "mend what differs from the records, or tell what would be",
-			query: []string{"dry-run"}, out: api.RepairReport{}, status: 200, stream: (*Server).repair, content: "application/json",
+			query: []string{"dry-run"}, out: api.RepairReport{}, status: 200, stream: (*Server).repair, content: "application/json", lines: api.RepairProgress{},
 		},
 		{
 			method: "GET", path: "/events", summary: "stream what happens, as server-sent events", query: []string{"after", "type", "action"},

@@ -68,6 +68,10 @@ type Server struct {
 	mux    *http.ServeMux
 	ctx    context.Context
 	cancel context.CancelFunc
+	// first are what paths of routes begin with.
+	first []string
+	// writeTime is how long a client may take for a piece of an answer.
+	writeTime time.Duration
 }
 
 // New returns a handler of all routes.
@@ -75,7 +79,7 @@ func New(o Options) *Server {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{Options: o, mux: http.NewServeMux()}
+	s := &Server{Options: o, mux: http.NewServeMux(), first: firstElements(), writeTime: 30 * time.Second}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	for _, r := range routes() {
 		s.mux.HandleFunc(r.method+" "+r.path, func(w http.ResponseWriter, req *http.Request) { s.serve(w, req, r) })
@@ -92,11 +96,14 @@ func (s *Server) Close() error {
 
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	// A connection keeps the deadline of the request before.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // some writers have none
+	w = pieces{w, s.writeTime}
 	if err := sameSite(req); err != nil {
 		s.fail(w, req, err)
 		return
 	}
-	s.mux.ServeHTTP(w, unversioned(req))
+	s.mux.ServeHTTP(w, s.unversioned(req))
 }
 
 // unknown answers for paths and methods that no route has.

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -8,7 +9,6 @@ import (
 	"runtime"
 	"runtime/pprof"
 	"strconv"
-	"time"
 
 	"github.com/docker/libnetwork"
 	"github.com/docker/libnetwork/api"
@@ -93,33 +93,52 @@ func (s *Server) repair(r *request) error {
 		return nil
 	}
 	r.w.Header().Set("Content-Type", "application/x-ndjson")
-	control, encoder := http.NewResponseController(r.w), json.NewEncoder(r.w)
-	send := func(p api.RepairProgress) {
-		_ = control.SetWriteDeadline(time.Now().Add(writeTime))
-		// A client that has gone does not end a repair that has begun.
-		_ = encoder.Encode(p)
-		_ = control.Flush()
-	}
 	last := api.RepairProgress{}
-	options.Progress = func(done, total int, subject string) {
-		last = api.RepairProgress{Done: done, Total: total, Subject: subject}
-		send(last)
-	}
-	report, err := s.mend(r, options)
-	last.Subject = ""
+	lines, written := make(chan api.RepairProgress, 64), make(chan struct{})
+	go func() {
+		defer close(written)
+		writeLines(r.w, lines)
+	}()
+	func() {
+		defer func() { close(lines); <-written }()
+		// The controller's locks are held meanwhile, so nothing waits for the client: one
+		// that is slow gets fewer lines.
+		options.Progress = func(done, total int, subject string) {
+			last = api.RepairProgress{Done: done, Total: total, Subject: subject}
+			select {
+			case lines <- last:
+			default:
+			}
+		}
+		var report api.RepairReport
+		report, err = s.mend(r, options)
+		last.Subject, last.Report = "", &report
+	}()
 	if err != nil {
-		last.Error = &api.Error{Message: err.Error(), Kind: cnm.KindOf(err)}
-	} else {
-		last.Report = &report
+		last.Report, last.Error = nil, &api.Error{Message: err.Error(), Kind: cnm.KindOf(err)}
 	}
-	send(last)
+	_ = json.NewEncoder(r.w).Encode(last) // the client may have gone
 	return nil
 }
 
+// writeLines writes what comes as lines of JSON, until the client takes no more.
+func writeLines(w http.ResponseWriter, lines <-chan api.RepairProgress) {
+	control, encoder, gone := http.NewResponseController(w), json.NewEncoder(w), false
+	for line := range lines {
+		if !gone {
+			gone = encoder.Encode(line) != nil || control.Flush() != nil
+		}
+	}
+}
+
 // mend returns an error only if nothing could be tried: what could not be mended is in the
-// report, beside what was.
+// report, beside what was. A client that goes away does not end a repair that has begun.
 func (s *Server) mend(r *request, options libnetwork.MendOptions) (api.RepairReport, error) {
-	found, err := s.Inspector.Mend(r.Context(), options)
+	ctx := r.Context()
+	if !options.DryRun {
+		ctx = context.WithoutCancel(ctx)
+	}
+	found, err := s.Inspector.Mend(ctx, options)
 	report := api.RepairReport{DryRun: options.DryRun, Differences: []api.Difference{}}
 	for _, difference := range found {
 		report.Differences = append(report.Differences, api.Difference(difference))

@@ -97,7 +97,7 @@ func (s *Server) sandboxView(x *index, sb *cnm.Sandbox) api.Sandbox {
 	}
 	out.Key = live.Key()
 	for _, member := range live.Endpoints() {
-		if e, err := x.endpoint("", member.ID()); err == nil {
+		if e := x.endpoints[member.ID()]; e != nil {
 			out.Endpoints = append(out.Endpoints, x.endpointView(e))
 		}
 	}
