@@ -132,7 +132,7 @@ type ErrInvalidID string
 
 // Error implements error.
 func (ii ErrInvalidID) Error() string {
-	return fmt.Sprintf("id %q: must not be empty, and may hold letters, digits, '.', '_' and '-' only", string(ii))
+	return fmt.Sprintf("id %q: must not be empty or longer than 255 characters, and may hold letters, digits, '.', '_' and '-' only", string(ii))
 }
 
 // BadRequest marks the error as one of types.BadRequestError.

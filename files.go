@@ -3,12 +3,14 @@ package libnetwork
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/docker/libnetwork/cnm"
 	"github.com/docker/libnetwork/etchosts"
@@ -278,7 +280,7 @@ func readIfThere(path string) ([]byte, error) {
 	if path == "" {
 		return nil, nil
 	}
-	content, err := os.ReadFile(path)
+	content, err := readRegular(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -290,16 +292,44 @@ func readIfThere(path string) ([]byte, error) {
 
 // readOrigin reads a file that the caller named, which must be there.
 func readOrigin(path string) ([]byte, error) {
-	content, err := os.ReadFile(path)
+	content, err := readRegular(path)
 	if err != nil {
 		return nil, fileError("read the file to start from", err)
 	}
 	return content, nil
 }
 
+// largestFile is how large a hosts file or a resolv.conf may be, in bytes: lists of hosts
+// that somebody wants to block have some megabytes.
+const largestFile = 16 << 20
+
+// readRegular looks before it reads: opening a pipe waits for a writer, and a device may
+// have no end.
+func readRegular(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, invalid("%q is not a regular file: name another path", path)
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close() //nolint:errcheck // read only
+	content, err := io.ReadAll(io.LimitReader(file, largestFile+1))
+	if err == nil && len(content) > largestFile {
+		return nil, invalid("%q is larger than %d bytes: name another path", path, largestFile)
+	}
+	return content, err
+}
+
 func fileError(op string, err error) error {
-	kind := cnm.Internal
+	kind := cnm.KindOf(err)
 	switch {
+	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.ENAMETOOLONG), errors.Is(err, syscall.ELOOP), errors.Is(err, syscall.EINVAL):
+		kind = cnm.Invalid
 	case errors.Is(err, fs.ErrNotExist):
 		kind = cnm.NotFound
 	case errors.Is(err, fs.ErrPermission):

@@ -18,9 +18,12 @@ func newID() string {
 // shortID is the part of an id that is shown, and used in file names.
 func shortID(id string) string { return id[:min(12, len(id))] }
 
+// longestID is how long an id may be, in bytes: as the name of a file (NAME_MAX).
+const longestID = 255
+
 // checkID accepts what is safe as a key in a store and in a file name.
 func checkID(id string) error {
-	if id == "" || id == "." || id == ".." {
+	if id == "" || len(id) > longestID || id == "." || id == ".." {
 		return ErrInvalidID(id)
 	}
 	for _, r := range id {

@@ -58,7 +58,8 @@ func kindOf(err error) cnm.Kind {
 		return cnm.Forbidden
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return cnm.Exhausted
-	case errors.Is(err, errNotRegular), errors.Is(err, syscall.ENOTDIR):
+	case errors.Is(err, errNotRegular), errors.Is(err, syscall.ENOTDIR),
+		errors.Is(err, syscall.ENAMETOOLONG), errors.Is(err, syscall.ELOOP):
 		return cnm.Invalid
 	default:
 		return cnm.Internal

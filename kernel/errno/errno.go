@@ -21,6 +21,8 @@ func Kind(err error) cnm.Kind {
 		{syscall.EBUSY, cnm.Conflict},
 		{syscall.EINVAL, cnm.Invalid},
 		{syscall.ERANGE, cnm.Invalid},
+		{syscall.ENAMETOOLONG, cnm.Invalid},
+		{syscall.ELOOP, cnm.Invalid},
 		{syscall.ENETUNREACH, cnm.Invalid},
 		{syscall.ENODEV, cnm.NotFound},
 		{syscall.ENOTDIR, cnm.NotFound},

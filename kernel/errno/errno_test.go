@@ -26,6 +26,8 @@ func TestWrap(t *testing.T) {
 		{syscall.ENOENT, cnm.NotFound, ""},
 		{fs.ErrNotExist, cnm.NotFound, ""},
 		{syscall.EINVAL, cnm.Invalid, ""},
+		{syscall.ENAMETOOLONG, cnm.Invalid, ""},
+		{syscall.ELOOP, cnm.Invalid, ""},
 		{syscall.EOPNOTSUPP, cnm.Unsupported, ""},
 		{syscall.ENOSPC, cnm.Exhausted, ""},
 		{syscall.EMFILE, cnm.Exhausted, ""},
