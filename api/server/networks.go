@@ -33,6 +33,9 @@ func (s *Server) getNetwork(r *request) (any, error) {
 
 func (s *Server) createNetwork(r *request) (any, error) {
 	in := r.body.(*api.NetworkCreate)
+	if in.NetworkType == "" && s.Controller.Config().Daemon.DefaultDriver == "" {
+		return nil, invalid("no network type is named, and the daemon has no default driver")
+	}
 	n, err := s.Controller.NewNetworkContext(r.Context(), in.NetworkType, in.Name, in.ID, networkOptions(in)...)
 	if err != nil {
 		return nil, err

@@ -15,6 +15,7 @@ import (
 	"github.com/docker/libnetwork"
 	"github.com/docker/libnetwork/api"
 	"github.com/docker/libnetwork/api/server"
+	"github.com/docker/libnetwork/config"
 )
 
 // stalled sends a request by a socket with small buffers and reads nothing of the answer.
@@ -216,10 +217,15 @@ func TestUnhealthyIsDocumented(t *testing.T) {
 	}
 }
 
+// driverless is a controller without a default driver.
+type driverless struct{ libnetwork.NetworkController }
+
+func (driverless) Config() config.Config { return config.Config{} }
+
 // TestNothingBehind: a daemon without the functions says so, and does not fall over.
 func TestNothingBehind(t *testing.T) {
 	d := newDaemon(t)
-	bare := &daemon{handler: server.New(server.Options{Controller: d.controller, Inspector: d.controller.(libnetwork.Inspector)})}
+	bare := &daemon{handler: server.New(server.Options{Controller: driverless{d.controller}, Inspector: d.controller.(libnetwork.Inspector)})}
 	for _, path := range []string{"/doctor", "/why?from=a&to=b", "/health", "/metrics", "/debug/bundle", "/debug/state"} {
 		if answer := bare.ask("GET", path, ""); answer.Code != http.StatusNotImplemented {
 			t.Errorf("%s: %d %s", path, answer.Code, answer.Body)
@@ -232,6 +238,9 @@ func TestNothingBehind(t *testing.T) {
 		if answer := bare.ask("POST", "/sandboxes", body); answer.Code != want {
 			t.Errorf("%s: %d %s", body, answer.Code, answer.Body)
 		}
+	}
+	if answer := bare.ask("POST", "/networks", `{"name":"x"}`); answer.Code != 400 || !strings.Contains(answer.Body.String(), "no default driver") {
+		t.Errorf("no default driver: %d %s", answer.Code, answer.Body)
 	}
 	if answer := bare.ask("POST", "/services", `{"name":"x"}`); answer.Code != 400 || !strings.Contains(answer.Body.String(), "no default network") {
 		t.Errorf("no default network: %d %s", answer.Code, answer.Body)
