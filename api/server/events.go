@@ -16,6 +16,10 @@ import (
 // what proxies take for dead, which is a minute as a rule.
 const heartbeat = 15 * time.Second
 
+// closeTime is how long a client may take for what is on its way when the server closes:
+// a small part of the time that a daemon has to end.
+const closeTime = time.Second
+
 // events streams as the HTML standard's section on server-sent events says.
 func (s *Server) events(r *request) error {
 	after, err := r.after()
@@ -28,9 +32,14 @@ func (s *Server) events(r *request) error {
 	send := func(text string) bool {
 		// A client that takes nothing is cut off, and may come back for what it missed.
 		_ = control.SetWriteDeadline(time.Now().Add(writeTime))
+		if s.ctx.Err() != nil { // looked at last, so that the deadline of Close stands
+			return false
+		}
 		_, err := r.w.Write([]byte(text))
 		return err == nil && control.Flush() == nil
 	}
+	// What is being written to a client that takes nothing would outlast Close.
+	defer context.AfterFunc(s.ctx, func() { _ = control.SetWriteDeadline(time.Now().Add(closeTime)) })()
 	if !send(": events\n\n") {
 		return nil
 	}

@@ -94,10 +94,11 @@ func endFuzzed(t testing.TB, d *daemon) {
 }
 
 // FuzzQueries: whatever the ids in the path and the query of a route, the answer is a
-// success or an error of the caller's.
+// success or an error of the caller's. A route is a number, so that each is one that is there.
 func FuzzQueries(f *testing.F) {
 	known := everyRoute(f)
-	for _, route := range known {
+	for i := range known {
+		route := uint8(i)
 		f.Add(route, "usual", "e", "")
 		f.Add(route, "e", "c", "")
 		f.Add(route, "c", "", "name=e")
@@ -109,10 +110,8 @@ func FuzzQueries(f *testing.F) {
 	d := newDaemon(f)
 	f.Cleanup(func() { endFuzzed(f, d) })
 	startFuzzed(f, d)
-	f.Fuzz(func(t *testing.T, route, first, second, query string) {
-		if !slices.Contains(known, route) {
-			return
-		}
+	f.Fuzz(func(t *testing.T, number uint8, first, second, query string) {
+		route := known[int(number)%len(known)]
 		method, pattern, _ := strings.Cut(route, " ")
 		body := ""
 		if method == http.MethodPost {
