@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/docker/libnetwork"
 	"github.com/docker/libnetwork/api"
 	"github.com/docker/libnetwork/api/server"
 )
@@ -62,8 +61,7 @@ func TestEveryDoorIsShut(t *testing.T) {
 		{"Content-Type", "application/json", large, http.StatusRequestEntityTooLarge, true},
 		{"X-None", "", large, http.StatusRequestEntityTooLarge, true},
 	}
-	records := d.controller.(libnetwork.Inspector)
-	before := len(records.Records().Networks) + len(records.Records().Endpoints) + len(records.Records().Sandboxes)
+	before := countRecords(d)
 	for route, takesBody := range bodyRoutes(t) {
 		method, pattern, _ := strings.Cut(route, " ")
 		path := fillPattern(pattern, "usual", "e", "c")
@@ -88,9 +86,8 @@ func TestEveryDoorIsShut(t *testing.T) {
 			}
 		}
 	}
-	after := len(records.Records().Networks) + len(records.Records().Endpoints) + len(records.Records().Sandboxes)
-	if after != before {
-		t.Errorf("there are %d objects, and there were %d", after, before)
+	if after := countRecords(d); after != before {
+		t.Errorf("there are %d networks, endpoints and sandboxes, and there were %d", after, before)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/docker/libnetwork"
 	"github.com/docker/libnetwork/api/server"
 )
 
@@ -93,8 +94,14 @@ func endFuzzed(t testing.TB, d *daemon) {
 	}
 }
 
+// countRecords counts networks, endpoints and sandboxes.
+func countRecords(d *daemon) [3]int {
+	records := d.controller.(libnetwork.Inspector).Records()
+	return [3]int{len(records.Networks), len(records.Endpoints), len(records.Sandboxes)}
+}
+
 // FuzzQueries: whatever the ids in the path and the query of a route, the answer is a
-// success or an error of the caller's. A route is a number, so that each is one that is there.
+// success or an error of the caller's which has changed nothing. A route is a number, so that each is one that is there.
 func FuzzQueries(f *testing.F) {
 	known := everyRoute(f)
 	for i := range known {
@@ -110,6 +117,7 @@ func FuzzQueries(f *testing.F) {
 	d := newDaemon(f)
 	f.Cleanup(func() { endFuzzed(f, d) })
 	startFuzzed(f, d)
+	whole := countRecords(d)
 	f.Fuzz(func(t *testing.T, number uint8, first, second, query string) {
 		route := known[int(number)%len(known)]
 		method, pattern, _ := strings.Cut(route, " ")
@@ -132,7 +140,11 @@ func FuzzQueries(f *testing.F) {
 		if recorder.code == http.StatusInternalServerError {
 			t.Errorf("%s %q %q ?%s: %d %s", route, first, second, query, recorder.code, recorder.text.String())
 		}
-		if method != http.MethodGet {
+		switch changed := countRecords(d) != whole; {
+		case recorder.code >= 300 && changed:
+			t.Errorf("%s %q %q ?%s: was refused with %d %s, and changed something", route, first, second, query, recorder.code, recorder.text.String())
+			fallthrough
+		case method != http.MethodGet && recorder.code < 300:
 			endFuzzed(t, d)
 			startFuzzed(t, d)
 		}

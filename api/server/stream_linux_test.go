@@ -37,7 +37,7 @@ func follow(t *testing.T, client *http.Client, after string) *follower {
 	if after != "" {
 		req.Header.Set("Last-Event-ID", after)
 	}
-	answer, err := client.Do(req)
+	answer, err := client.Do(req) //nolint:bodyclose // who reads it closes it, below
 	if err != nil {
 		t.Fatal(err)
 	}
