@@ -131,7 +131,7 @@ func (sb *sandbox) lockWithMembers(ctx context.Context) (members []*endpoint, re
 	}
 	if sb.deleted.Load() {
 		release()
-		return nil, nil, cnm.E("", cnm.NotFound, errors.New("the sandbox does not exist any more"))
+		return nil, nil, errSandboxGone()
 	}
 	members = sb.members()
 	for _, ep := range members {

@@ -2,10 +2,12 @@ package libnetwork
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"net"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/docker/libnetwork/cnm"
 	"github.com/docker/libnetwork/portmap"
@@ -84,7 +86,7 @@ func (sb *sandbox) Statistics() (map[string]*types.InterfaceStatistics, error) {
 	}
 	counters, err := sb.c.host.Container().Statistics(context.Background(), rec.Key, links)
 	if err != nil {
-		return nil, operationError("statistics of "+sb.subject(), err)
+		return nil, operationError("statistics of "+sb.subject(), sb.orGone(err))
 	}
 	out := make(map[string]*types.InterfaceStatistics, len(counters))
 	for name, s := range counters {
@@ -94,6 +96,30 @@ func (sb *sandbox) Statistics() (map[string]*types.InterfaceStatistics, error) {
 		}
 	}
 	return out, nil
+}
+
+// deletionTime is how long a reader that misses the namespace waits for a deletion that is
+// under way: longer than any takes on a machine that is well.
+const deletionTime = 5 * time.Second
+
+// orGone returns NotFound in place of an error that was met because the sandbox is being
+// deleted: its namespace goes first, and whoever holds the lock has not told yet.
+func (sb *sandbox) orGone(err error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), deletionTime)
+	defer cancel()
+	release, locked := sb.lock.acquire(ctx, sb.subject())
+	if locked != nil {
+		return err
+	}
+	defer release()
+	if sb.deleted.Load() {
+		return errSandboxGone()
+	}
+	return err
+}
+
+func errSandboxGone() error {
+	return cnm.E("", cnm.NotFound, errors.New("the sandbox does not exist any more"))
 }
 
 func (sb *sandbox) ResolverStatistics() resolver.Statistics {

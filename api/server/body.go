@@ -22,7 +22,7 @@ func decodeBody(w http.ResponseWriter, req *http.Request, into any, optional boo
 			return status(http.StatusUnsupportedMediaType, cnm.Invalid, "body: type %q: want application/json", content)
 		}
 	}
-	if p, ok := w.(pieces); ok {
+	if p, ok := w.(*pieces); ok {
 		w = p.ResponseWriter // which closes the connection if the body is too large
 	}
 	text, err := io.ReadAll(http.MaxBytesReader(w, req.Body, maxBody))

@@ -16,6 +16,10 @@ import (
 // what proxies take for dead, which is a minute as a rule.
 const heartbeat = 15 * time.Second
 
+// closeTime is how long a client may take for what is on its way when the server closes:
+// a small part of the time that a daemon has to end.
+const closeTime = time.Second
+
 // events streams as the HTML standard's section on server-sent events says.
 func (s *Server) events(r *request) error {
 	after, err := r.after()
@@ -30,6 +34,11 @@ func (s *Server) events(r *request) error {
 		_, err := r.w.Write([]byte(text))
 		return err == nil && control.Flush() == nil
 	}
+	if p, ok := r.w.(*pieces); ok {
+		p.ending = s.ctx
+	}
+	// What is being written to a client that takes nothing would outlast Close.
+	defer context.AfterFunc(s.ctx, func() { _ = control.SetWriteDeadline(time.Now().Add(closeTime)) })()
 	if !send(": events\n\n") {
 		return nil
 	}

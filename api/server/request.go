@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -26,23 +27,30 @@ const maxBody = 1 << 20
 type pieces struct {
 	http.ResponseWriter
 	limit time.Duration
+	// ending, if it is not nil, is done when the client shall have no more than closeTime.
+	ending context.Context
 }
 
 // Unwrap is for http.ResponseController.
-func (p pieces) Unwrap() http.ResponseWriter { return p.ResponseWriter }
+func (p *pieces) Unwrap() http.ResponseWriter { return p.ResponseWriter }
 
-func (p pieces) begin() {
-	_ = http.NewResponseController(p.ResponseWriter).SetWriteDeadline(time.Now().Add(p.limit)) // some writers have none
+func (p *pieces) begin() {
+	control := http.NewResponseController(p.ResponseWriter)
+	_ = control.SetWriteDeadline(time.Now().Add(p.limit)) // some writers have none
+	// Looked at after that: whoever ends it sets the deadline too, before or after this.
+	if p.ending != nil && p.ending.Err() != nil {
+		_ = control.SetWriteDeadline(time.Now().Add(closeTime))
+	}
 }
 
 // WriteHeader implements http.ResponseWriter.
-func (p pieces) WriteHeader(status int) {
+func (p *pieces) WriteHeader(status int) {
 	p.begin()
 	p.ResponseWriter.WriteHeader(status)
 }
 
 // Write implements http.ResponseWriter.
-func (p pieces) Write(text []byte) (int, error) {
+func (p *pieces) Write(text []byte) (int, error) {
 	p.begin()
 	return p.ResponseWriter.Write(text)
 }

@@ -98,7 +98,7 @@ func (s *Server) Close() error {
 func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	// A connection keeps the deadline of the request before.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // some writers have none
-	w = pieces{w, s.writeTime}
+	w = &pieces{ResponseWriter: w, limit: s.writeTime}
 	if err := sameSite(req); err != nil {
 		s.fail(w, req, err)
 		return

@@ -102,6 +102,29 @@ func TestRepairWaitsForNoClient(t *testing.T) {
 	}
 }
 
+// readEvents reads the stream until it has seen the named event so many times.
+func readEvents(client *http.Client, name string, number int) error {
+	req, err := http.NewRequest("GET", "http://localhost/events?after=0", nil)
+	if err != nil {
+		return err
+	}
+	answer, err := client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close() //nolint:errcheck // read only
+	count := 0
+	for lines := bufio.NewScanner(answer.Body); count < number && lines.Scan(); {
+		if lines.Text() == "event: "+name {
+			count++
+		}
+	}
+	if count < number {
+		return fmt.Errorf("%d events %q, want %d", count, name, number)
+	}
+	return nil
+}
+
 // TestEventsWaitForNoClient: one that reads nothing slows neither operations nor readers.
 func TestEventsWaitForNoClient(t *testing.T) {
 	d := newDaemon(t)
@@ -118,29 +141,12 @@ func TestEventsWaitForNoClient(t *testing.T) {
 		}
 	}
 	took := time.Since(start)
-	req, err := http.NewRequest("GET", "http://localhost/events?after=0", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	answer, err := client.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer answer.Body.Close() //nolint:errcheck // read only
-	read := make(chan int)
-	go func() {
-		count := 0
-		for lines := bufio.NewScanner(answer.Body); count < number && lines.Scan(); {
-			if lines.Text() == "event: sandbox.create" {
-				count++
-			}
-		}
-		read <- count
-	}()
+	read := make(chan error, 1)
+	go func() { read <- readEvents(client, "sandbox.create", number) }()
 	select {
-	case count := <-read:
-		if count != number {
-			t.Errorf("the reader got %d events of %d", count, number)
+	case err := <-read:
+		if err != nil {
+			t.Error(err)
 		}
 	case <-time.After(10 * time.Second):
 		t.Error("the reader waits for those that do not read")
