@@ -37,8 +37,6 @@ type request struct {
 
 // serve decodes a request, has it handled, and answers.
 func (s *Server) serve(w http.ResponseWriter, req *http.Request, r route) {
-	control := http.NewResponseController(w)
-	_ = control.SetWriteDeadline(time.Now().Add(writeTime)) // some writers have none
 	decoded := &request{Request: req, w: w, query: req.URL.Query()}
 	if err := r.checkQuery(decoded.query); err != nil {
 		s.fail(w, req, err)
@@ -52,7 +50,7 @@ func (s *Server) serve(w http.ResponseWriter, req *http.Request, r route) {
 		}
 	}
 	// The body has been read: from now on the client has all the time it wants.
-	_ = control.SetReadDeadline(time.Time{})
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 	if r.stream != nil {
 		if err := r.stream(s, decoded); err != nil {
 			s.fail(w, req, err)
@@ -67,8 +65,24 @@ func (s *Server) serve(w http.ResponseWriter, req *http.Request, r route) {
 	s.answer(w, r.status, out)
 }
 
+// giveTime lets the client take what is about to be written: what was handled for long must
+// still be answered.
+func giveTime(w http.ResponseWriter) {
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTime)) // some writers have none
+}
+
+// patient gives the client time for each piece.
+type patient struct{ http.ResponseWriter }
+
+// Write implements io.Writer.
+func (p patient) Write(piece []byte) (int, error) {
+	giveTime(p.ResponseWriter)
+	return p.ResponseWriter.Write(piece)
+}
+
 // answer writes a value as JSON; nil is an answer without a body.
 func (s *Server) answer(w http.ResponseWriter, status int, out any) {
+	giveTime(w)
 	if health, ok := out.(api.Health); ok && !health.Healthy {
 		status = http.StatusServiceUnavailable
 	}
@@ -117,6 +131,7 @@ func (s *Server) fail(w http.ResponseWriter, req *http.Request, err error) {
 		s.Log.Error("answer a request", "method", req.Method, "path", req.URL.Path, "error", err)
 	}
 	if !acceptsJSON(req) {
+		giveTime(w)
 		http.Error(w, err.Error(), code)
 		return
 	}

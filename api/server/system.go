@@ -137,7 +137,7 @@ func (s *Server) metrics(r *request) error {
 	if s.Metrics == nil {
 		return missing("metrics")
 	}
-	s.Metrics.ServeHTTP(r.w, r.Request)
+	s.Metrics.ServeHTTP(patient{r.w}, r.Request)
 	return nil
 }
 
@@ -151,7 +151,7 @@ func (s *Server) state(*request) (any, error) {
 func (s *Server) goroutines(r *request) error {
 	r.w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	// 2 is the form of a panic, which says how long each has been waiting.
-	_ = pprof.Lookup("goroutine").WriteTo(r.w, 2) // the client may have gone
+	_ = pprof.Lookup("goroutine").WriteTo(patient{r.w}, 2) // the client may have gone
 	return nil
 }
 
@@ -162,7 +162,7 @@ func (s *Server) bundle(r *request) error {
 		return missing("bundle")
 	}
 	r.w.Header().Set("Content-Type", "application/gzip")
-	if err := s.Dump(r.Context(), r.w); err != nil {
+	if err := s.Dump(r.Context(), patient{r.w}); err != nil {
 		s.Log.Error("write a support bundle", "error", err)
 		panic(http.ErrAbortHandler)
 	}
