@@ -43,6 +43,9 @@ type controller struct {
 	events *journal.Log[Event]
 	tally  tally.Tally[cnm.Kind]
 	mended atomic.Uint64
+	// mendError is why the packet filter could not be mended when it was last tried; nil
+	// means that it could.
+	mendError atomic.Pointer[error]
 
 	// parents is held while a network comes to a parent or leaves it.
 	parents opLock

@@ -165,6 +165,9 @@ type Statistics struct {
 	// Mended counts the times that something was mended, by Repair or because somebody had
 	// changed the packet filter.
 	Mended uint64
+	// MendError says why the packet filter, which somebody else has changed, is not yet
+	// again what the records say; it is empty after the next try that succeeds.
+	MendError string
 }
 
 // OperationStatistics are those of one kind of operation.

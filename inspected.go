@@ -142,6 +142,9 @@ func (c *controller) Statistics() Statistics {
 			Duration: Histogram{Bounds: tally.Bounds(), Buckets: count.Buckets, Count: count.Count, Sum: count.Sum},
 		})
 	}
+	if err := c.mendError.Load(); err != nil {
+		out.MendError = (*err).Error()
+	}
 	// An unknown back end is worth no error: whoever asks wants numbers.
 	out.Firewall, _ = c.host.Firewall().Backend(context.Background())
 	return out

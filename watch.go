@@ -75,7 +75,11 @@ func (c *controller) mendFilter(ctx context.Context) (all bool) {
 			}
 		}
 	}
-	if err != nil && ctx.Err() == nil {
+	switch {
+	case err == nil:
+		c.mendError.Store(nil)
+	case ctx.Err() == nil:
+		c.mendError.Store(&err)
 		c.log.Error("mend the packet filter", "error", err)
 	}
 	return all && err == nil

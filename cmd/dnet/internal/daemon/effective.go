@@ -80,12 +80,16 @@ func effective(cfg *config.Config) []string {
 		"[daemon]",
 		fmt.Sprintf("debug = %v", d.Debug),
 		fmt.Sprintf("datadir = %q", d.DataDir),
+		fmt.Sprintf("experimental = %v", d.Experimental),
 		fmt.Sprintf("execroot = %q", d.ExecRoot),
+		fmt.Sprintf("hostnamespace = %q", d.HostNamespace),
 		fmt.Sprintf("defaultnetwork = %q", d.DefaultNetwork),
 		fmt.Sprintf("defaultdriver = %q", d.DefaultDriver),
 		fmt.Sprintf("labels = %s", list(d.Labels)),
 		fmt.Sprintf("neveruse = %s", list(d.NeverUse)),
 		fmt.Sprintf("firewallbackend = %q", d.FirewallBackend),
+		fmt.Sprintf("acceptmark = %q", d.AcceptMark),
+		fmt.Sprintf("defaultaddresspools = %s", pools(d.DefaultAddressPools)),
 		fmt.Sprintf("announcecount = %d", d.Announce.Count),
 		fmt.Sprintf("announceinterval = %q", d.Announce.Interval),
 		"", "[dnet]",
@@ -111,6 +115,14 @@ func effective(cfg *config.Config) []string {
 			fmt.Sprintf("provider = %q", client.Provider), fmt.Sprintf("address = %q", client.Address))
 	}
 	return lines
+}
+
+func pools(all []config.AddressPool) string {
+	tables := make([]string, len(all))
+	for i, pool := range all {
+		tables[i] = fmt.Sprintf("{base = %q, size = %d}", pool.Base, pool.Size)
+	}
+	return "[" + strings.Join(tables, ", ") + "]"
 }
 
 func list(values []string) string {

@@ -7,11 +7,19 @@ import (
 	"math"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/docker/libnetwork"
 	"github.com/docker/libnetwork/api/server"
 	"github.com/docker/libnetwork/cnm"
 	"github.com/docker/libnetwork/kernel/process"
+)
+
+// How long to wait before a sandbox that could not be deleted is tried again, at first and
+// at last.
+const (
+	firstRetry = time.Second
+	lastRetry  = time.Minute
 )
 
 // lifetimes deletes sandboxes whose owners have ended. What it follows is on the records,
@@ -120,15 +128,24 @@ func (l *lifetimes) Follow(sandboxID string, owner server.Owner) error {
 	return nil
 }
 
-// delete takes the sandbox away. What it cannot, the next start tries again.
+// delete takes the sandbox away. What cannot be done now, as with a full disk, is tried
+// again until the daemon ends; then the next start does it.
 func (l *lifetimes) delete(sandboxID string, owner server.Owner) {
-	sb, err := l.controller.SandboxByID(sandboxID)
-	if err == nil {
-		l.log.Info("the owner of a sandbox has ended; deleting it", "container", sb.ContainerID(), "process", owner.PID)
-		err = sb.DeleteContext(context.WithoutCancel(l.ctx))
-	}
-	if err != nil && !errors.Is(err, cnm.NotFound) {
-		l.log.Error("delete the sandbox of a process that has ended", "sandbox", sandboxID, "error", err)
+	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
+		sb, err := l.controller.SandboxByID(sandboxID)
+		if err == nil {
+			l.log.Info("the owner of a sandbox has ended; deleting it", "container", sb.ContainerID(), "process", owner.PID)
+			err = sb.DeleteContext(context.WithoutCancel(l.ctx))
+		}
+		if err == nil || errors.Is(err, cnm.NotFound) {
+			return
+		}
+		l.log.Error("delete the sandbox of a process that has ended", "sandbox", sandboxID, "error", err, "again", wait)
+		select {
+		case <-l.ctx.Done():
+			return
+		case <-time.After(wait):
+		}
 	}
 }
 

@@ -23,7 +23,10 @@ func (d *daemon) makeDefaultNetwork(ctx context.Context) error {
 		return nil
 	}
 	controller := d.backend.Controller
-	if _, err := controller.NetworkByName(name); err == nil || !errors.Is(err, cnm.NotFound) {
+	if n, err := controller.NetworkByName(name); err == nil {
+		d.compareBridge(n)
+		return nil
+	} else if !errors.Is(err, cnm.NotFound) {
 		return err
 	}
 	options := []libnetwork.NetworkOption{}
@@ -44,6 +47,16 @@ func (d *daemon) makeDefaultNetwork(ctx context.Context) error {
 	}
 	d.log.Info("made the default network", "network", name, "bridge", d.config.Dnet.DefaultBridge)
 	return nil
+}
+
+// compareBridge says so if the default network, which an earlier start made, is on another
+// bridge than is configured now.
+func (d *daemon) compareBridge(n libnetwork.Network) {
+	has := n.Info().DriverOptions()[bridgeName]
+	if wanted := d.config.Dnet.DefaultBridge; has != "" && has != wanted {
+		d.log.Warn("the default network stays on its bridge; delete the network to have it made on the one that is configured",
+			"network", n.Name(), "bridge", has, "configured", wanted)
+	}
 }
 
 // defaultSubnet is that of the configuration, or of the bridge if it is there and has one;
@@ -88,28 +101,29 @@ func (d *daemon) bridgeAddress(ctx context.Context) (netip.Prefix, error) {
 	return netip.Prefix{}, nil
 }
 
-// clean deletes all that the controller has, as far as ctx lets it.
+// clean deletes all that the controller has, and says how far it has come.
 func (d *daemon) clean(ctx context.Context) {
 	controller := d.backend.Controller
 	sandboxes, networks := controller.Sandboxes(), controller.Networks()
 	total, done := len(sandboxes)+len(networks), 0
 	step := func(what, name string, err error) {
 		done++
-		if err != nil && !errors.Is(err, cnm.NotFound) && !errors.Is(err, cnm.Forbidden) {
-			d.log.Error("clean up", what, name, "error", err)
+		if err != nil && !errors.Is(err, cnm.NotFound) {
+			d.log.Warn("clean up: this stays", what, name, "done", done, "of", total, "error", err)
 			return
 		}
-		d.log.Info("clean up", what, name, "done", done, "of", total)
+		d.log.Info("clean up: deleted", what, name, "done", done, "of", total)
 	}
 	for _, sb := range sandboxes {
 		step("container", sb.ContainerID(), sb.DeleteContext(ctx))
 	}
 	for _, n := range networks {
+		var errs []error
 		for _, ep := range n.Endpoints() {
-			if err := ep.DeleteContext(ctx, true); err != nil {
-				d.log.Error("clean up", "endpoint", ep.Name(), "error", err)
+			if err := ep.DeleteContext(ctx, true); err != nil && !errors.Is(err, cnm.NotFound) {
+				errs = append(errs, err)
 			}
 		}
-		step("network", n.Name(), n.DeleteContext(ctx))
+		step("network", n.Name(), errors.Join(append(errs, n.DeleteContext(ctx))...))
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"reflect"
 	"runtime/pprof"
+	"strings"
 
 	"github.com/docker/libnetwork/config"
 	"github.com/docker/libnetwork/diag"
@@ -33,14 +34,20 @@ func (d *daemon) reload() {
 		d.log.Error("reload: the configuration stays as it was", "error", err)
 		return
 	}
-	if had := d.certs.current.Load() != nil; had && certs != nil {
+	had := d.certs.current.Load() != nil
+	if had && certs != nil {
 		d.certs.current.Store(certs)
 	}
 	if err := d.backend.Controller.ReloadConfiguration(config.OptionLabels(fresh.Daemon.Labels)); err != nil {
 		d.log.Error("reload: labels", "error", err)
 	}
 	d.level.Set(logLevel(fresh))
-	for _, key := range unchangeable(d.config, fresh) {
+	refused := unchangeable(d.config, fresh)
+	if had != (certs != nil) {
+		// Sockets do not begin or cease to use TLS.
+		refused = append(refused, "dnet.tlscacert", "dnet.tlscert", "dnet.tlskey")
+	}
+	for _, key := range refused {
 		d.log.Warn("reload: this changes at the next start only", "key", key)
 	}
 	d.log.Info("reloaded", "file", path)
@@ -55,14 +62,19 @@ func unchangeable(old, fresh *config.Config) []string {
 		from, to reflect.Value
 	}{
 		{"daemon", reflect.ValueOf(old.Daemon), reflect.ValueOf(fresh.Daemon)},
+		{"cluster", reflect.ValueOf(old.Cluster), reflect.ValueOf(fresh.Cluster)},
+		{"orchestration", reflect.ValueOf(old.Orchestration), reflect.ValueOf(fresh.Orchestration)},
 		{"dnet", reflect.ValueOf(old.Dnet), reflect.ValueOf(fresh.Dnet)},
 	} {
 		for i := range table.from.NumField() {
 			name := table.from.Type().Field(i).Name
 			if !free[name] && !reflect.DeepEqual(table.from.Field(i).Interface(), table.to.Field(i).Interface()) {
-				keys = append(keys, table.name+"."+name)
+				keys = append(keys, table.name+"."+strings.ToLower(name))
 			}
 		}
+	}
+	if !reflect.DeepEqual(old.Scopes, fresh.Scopes) {
+		keys = append(keys, "scopes")
 	}
 	return keys
 }

@@ -9,7 +9,9 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -45,14 +47,30 @@ type daemon struct {
 	certs    certificates
 	backend  Backend
 	life     *lifetimes
+	// signals are those that the process has got and that nobody has looked at.
+	signals chan os.Signal
+	// hurried says that a signal asked the daemon to end at once, while it was ending.
+	hurried bool
 }
+
+// signalBacklog is how many signals may wait, as a rule while the daemon starts; of more the
+// rest is dropped.
+const signalBacklog = 8
+
+// errHurried is what Run returns after a second signal.
+var errHurried = cnm.E("end", cnm.Unavailable, errors.New("cut short by a second signal; the next start mends what was left half way"))
 
 // Run runs the daemon until ctx is done, or a signal tells it to end: SIGTERM and SIGINT.
 // Containers stay connected, and the next daemon finds them, unless the configuration asks
-// for a clean end. All that is wrong with the configuration, the sockets or the data is an
-// error before the first request is answered.
+// for a clean end. Another such signal makes it return at once, with an error; then the
+// process must end, since what went on goes on. All that is wrong with the configuration,
+// the sockets or the data is an error before the first request is answered.
 func Run(ctx context.Context, o Options) (err error) {
-	d := &daemon{options: o}
+	// A signal that comes while the daemon starts is heard when it has started: only what
+	// nobody has asked to be told of ends the process.
+	d := &daemon{options: o, signals: make(chan os.Signal, signalBacklog)}
+	signal.Notify(d.signals, handledSignals()...)
+	defer signal.Stop(d.signals)
 	if d.config, d.file, err = o.load(); err != nil {
 		return err
 	}
@@ -69,9 +87,9 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer func() {
-		d.life.stop()
-		d.backend.Controller.Stop()
-		d.log.Info("the daemon has ended")
+		if err = errors.Join(err, d.close()); err == nil {
+			d.log.Info("the daemon has ended")
+		}
 	}()
 	if err := d.makeDefaultNetwork(ctx); err != nil {
 		return err
@@ -88,6 +106,38 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	return d.serve(ctx, listeners, handler)
+}
+
+// close gives the controller back. What it has made stays.
+func (d *daemon) close() error {
+	if d.hurried {
+		return nil // it has been told already
+	}
+	return d.unlessHurried(func() {
+		d.life.stop()
+		d.backend.Controller.Stop()
+	})
+}
+
+// unlessHurried does something, unless a signal comes that asks to end at once: then it is
+// left to itself, and to the end of the process.
+func (d *daemon) unlessHurried(do func()) error {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		do()
+	}()
+	for {
+		select {
+		case <-done:
+			return nil
+		case s := <-d.signals:
+			if s != signalReload() && s != signalDump() {
+				d.hurried = true
+				return errHurried
+			}
+		}
+	}
 }
 
 // setLog makes the log that the configuration asks for that of the whole program: the
@@ -211,6 +261,9 @@ func (d *daemon) listen(ctx context.Context) (_ []listener, err error) {
 			}
 			continue
 		case unixNetwork:
+			if passedOn(passed, a.where) {
+				continue
+			}
 			l, err = listenUnix(a.where, group)
 		default:
 			l, err = listenTCP(ctx, a)
@@ -221,6 +274,14 @@ func (d *daemon) listen(ctx context.Context) (_ []listener, err error) {
 		add(l, a.String())
 	}
 	return all, nil
+}
+
+// passedOn reports whether systemd has already opened the socket that the configuration
+// names.
+func passedOn(passed []net.Listener, path string) bool {
+	return slices.ContainsFunc(passed, func(l net.Listener) bool {
+		return l.Addr().Network() == string(unixNetwork) && l.Addr().String() == path
+	})
 }
 
 func closeListeners(all []listener) {

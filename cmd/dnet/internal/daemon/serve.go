@@ -8,8 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
-	"os/signal"
 	"sync"
 	"time"
 
@@ -32,9 +30,6 @@ type connectionKey struct{}
 // serve answers requests at all listeners until ctx is done, a signal ends it, or a
 // listener fails.
 func (d *daemon) serve(ctx context.Context, listeners []listener, handler http.Handler) error {
-	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, handledSignals()...)
-	defer signal.Stop(signals)
 	var group sync.WaitGroup
 	failed := make(chan error, len(listeners))
 	var servers []*http.Server
@@ -50,13 +45,21 @@ func (d *daemon) serve(ctx context.Context, listeners []listener, handler http.H
 	}
 	defer group.Wait()
 	stopWatchdog := d.watchdog(ctx)
-	defer stopWatchdog()
 	if err := d.notifier.send("READY=1"); err != nil {
 		d.log.Error("tell systemd", "error", err)
 	}
-	err := d.wait(ctx, signals, failed)
-	d.shutDown(servers, handler, signals)
-	return err
+	err := d.wait(ctx, failed)
+	if tellErr := d.notifier.send("STOPPING=1"); tellErr != nil {
+		d.log.Error("tell systemd", "error", tellErr)
+	}
+	hurried := d.unlessHurried(func() {
+		stopWatchdog()
+		d.shutDown(servers, handler)
+	})
+	for _, s := range servers {
+		_ = s.Close() // they are closed, but for a hurry
+	}
+	return errors.Join(err, hurried)
 }
 
 // newServer makes the server of one listener. By TCP a web page could reach it too.
@@ -74,14 +77,14 @@ func (d *daemon) newServer(l listener, handler http.Handler) *http.Server {
 }
 
 // wait returns when it is time to end, with the reason if that is an error.
-func (d *daemon) wait(ctx context.Context, signals <-chan os.Signal, failed <-chan error) error {
+func (d *daemon) wait(ctx context.Context, failed <-chan error) error {
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case err := <-failed:
 			return err
-		case s := <-signals:
+		case s := <-d.signals:
 			switch s {
 			case signalReload():
 				d.reload()
@@ -96,27 +99,10 @@ func (d *daemon) wait(ctx context.Context, signals <-chan os.Signal, failed <-ch
 }
 
 // shutDown lets requests under way end, within the time that the configuration gives them,
-// and takes no new ones. Another signal cuts it short.
-func (d *daemon) shutDown(servers []*http.Server, handler http.Handler, signals <-chan os.Signal) {
-	if err := d.notifier.send("STOPPING=1"); err != nil {
-		d.log.Error("tell systemd", "error", err)
-	}
+// and takes no new ones.
+func (d *daemon) shutDown(servers []*http.Server, handler http.Handler) {
 	ctx, cancel := context.WithTimeout(context.Background(), d.config.Dnet.ShutdownTimeout)
 	defer cancel()
-	done := make(chan struct{})
-	defer close(done)
-	go func() {
-		for {
-			select {
-			case s := <-signals:
-				if s != signalReload() && s != signalDump() {
-					cancel()
-				}
-			case <-done:
-				return
-			}
-		}
-	}()
 	if streams, ok := handler.(io.Closer); ok {
 		_ = streams.Close() // it ends the streams of events
 	}
@@ -131,11 +117,13 @@ func (d *daemon) shutDown(servers []*http.Server, handler http.Handler, signals 
 	}
 	group.Wait()
 	if d.config.Dnet.ShutdownClean {
-		d.clean(ctx)
+		// However long it takes: a second signal ends it.
+		d.clean(context.Background())
 	}
 }
 
-// watchdog tells systemd that the daemon lives, as long as it is well.
+// watchdog tells systemd that the daemon lives: its controller answers. What else may be
+// wrong, such as a full disk, a restart would not mend.
 func (d *daemon) watchdog(ctx context.Context) (stop func()) {
 	if d.notifier.watchdog == 0 {
 		return func() {}
@@ -146,21 +134,13 @@ func (d *daemon) watchdog(ctx context.Context) (stop func()) {
 		// Half the time, as sd_watchdog_enabled(3) advises.
 		ticker := time.NewTicker(d.notifier.watchdog / 2)
 		defer ticker.Stop()
-		well := true
 		for {
 			select {
 			case <-ctx.Done():
 				return
 			case <-ticker.C:
 			}
-			health := d.backend.health(ctx)
-			if wasWell := well; !health.Healthy {
-				if well = false; wasWell { // once is enough
-					d.log.Error("the daemon is not well: systemd is told nothing", "problems", health.Problems)
-				}
-				continue
-			}
-			well = true
+			d.backend.Controller.Networks() // it does not return if a lock is held for ever
 			if err := d.notifier.send("WATCHDOG=1"); err != nil {
 				d.log.Error("tell systemd", "error", err)
 			}
