@@ -226,7 +226,11 @@ func (w *walk) hostOf(sb *cnm.Sandbox) netip.Addr {
 	}
 	for _, ep := range w.members[sb.ID] {
 		for _, own := range addressesOf(ep) {
-			address := w.hostAddress(w.bridge(ep), own.Addr().Is6())
+			link := w.bridge(ep)
+			if n := w.networks[ep.NetworkID]; n != nil && link == "" {
+				link = shimOf(n)
+			}
+			address := w.hostAddress(link, own.Addr().Is6())
 			if address.IsValid() && w.fits(address) {
 				return address
 			}

@@ -81,7 +81,13 @@ func (w *walk) route() {
 		w.step(placeHost, fmt.Sprintf("it has no route to %s%s", w.destination, w.without()), "", drop)
 		return
 	}
-	if ep := w.holder(w.destination); ep != nil && w.bridge(ep) != way.Link {
+	ep := w.holder(w.destination)
+	if ep != nil && parented(ep).Name != "" {
+		if why := w.blocked(ep, way.Link); why != "" {
+			w.step(placeHost, why, "", drop)
+			return
+		}
+	} else if ep != nil && w.bridge(ep) != way.Link {
 		w.step(placeHost, fmt.Sprintf("its route to %s is by the link %q, and not to network %q%s", w.destination, way.Link, w.networkName(ep.NetworkID), w.without()), "", drop)
 		return
 	}

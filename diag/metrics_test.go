@@ -105,3 +105,17 @@ func TestFileNameStaysInside(t *testing.T) {
 		}
 	}
 }
+
+// What stands before the @ of an address with a name and password is never shown.
+func FuzzWithoutUser(f *testing.F) {
+	f.Add("https", "me", "pass", "example.org/x")
+	f.Add("", "a:b", "%zz", "h:1")
+	f.Add("etcd", "", "p@q", "")
+	f.Fuzz(func(t *testing.T, scheme, user, password, rest string) {
+		const mark = "S3cr3tS3cr3t"
+		text := scheme + "://" + user + ":" + mark + password + "@" + rest
+		if got := withoutUser(text); strings.Contains(got, mark) {
+			t.Errorf("%q: %q", text, got)
+		}
+	})
+}

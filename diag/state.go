@@ -1,7 +1,6 @@
 package diag
 
 import (
-	"net/url"
 	"strings"
 
 	"github.com/docker/libnetwork"
@@ -116,19 +115,19 @@ func concealMap(values map[string]string) map[string]string {
 	return out
 }
 
-// withoutUser takes the name and password out of a URL; what is none stays as it is.
+// withoutUser takes the name and password out of a URL, or of what looks like one; what
+// holds no @ stays as it is.
 func withoutUser(text string) string {
-	u, err := url.Parse(text)
-	switch {
-	case err == nil && u.User == nil && !strings.Contains(u.Opaque, "@"):
+	end := strings.LastIndexByte(text, '@')
+	if end < 0 {
 		return text
-	case err != nil && !strings.Contains(text, "@"):
-		return text
-	case err != nil || u.User == nil:
+	}
+	// Parsing it would miss what is not well-formed, and passwords often are not.
+	scheme, _, found := strings.Cut(text, "://")
+	if !found || len(scheme) > end {
 		return hidden
 	}
-	u.User = url.User("hidden")
-	return u.String()
+	return scheme + "://hidden" + text[end:]
 }
 
 // withoutSecrets returns records with what users gave to drivers and address managers, and

@@ -111,6 +111,10 @@ func (w *walk) fromContainer() {
 			w.source = own.Addr()
 		}
 	}
+	if link := parented(ep); link.Name != "" {
+		w.byParent(ep, link, hop)
+		return
+	}
 	if !hop.IsValid() {
 		w.onLink(ep)
 		return
@@ -201,6 +205,12 @@ func (w *walk) fromHost() {
 }
 
 func (w *walk) fromOutside() {
+	if ep := w.holder(w.destination); ep != nil {
+		if link := parented(ep); link.Name != "" {
+			w.toParent(ep, link)
+			return
+		}
+	}
 	w.in = "?" // a link that no intent names
 	target := w.destination
 	if w.source.IsValid() {

@@ -34,7 +34,7 @@ const (
 	warnForwarding6 = "the host now forwards IPv6 packets, for all of its links; a link that takes its address from router " +
 		"advertisements needs accept_ra=2 now; to let the host forward for containers only: " + onlyOurs
 	onlyOurs = `nft 'table inet operator { chain forward { type filter hook forward priority 0; policy drop; ` +
-		`iifname "br-*" accept; oifname "br-*" accept; } }'`
+		`iifname "br-*" accept; oifname "br-*" accept; }; }'`
 )
 
 // forwarding returns the settings of the host without which nothing gets through to the
