@@ -26,21 +26,7 @@ func TestIPvlanL2(t *testing.T) {
 			n := must[libnetwork.Network](t)(c.NewNetwork("ipvlan", "lan", "", onWire("parent=phys0", "ipvlan_flag="+flag)...))
 			a, epA := place(t, c, n, "a")
 			_, epB := place(t, c, n, "b")
-			for _, far := range []string{farIPv4, farIPv6} {
-				ping(t, a, netip.MustParseAddr(far))
-			}
-			for _, own := range bothAddresses(epA) {
-				if err := kerneltest.Ping(w.far, own); err != nil {
-					t.Errorf("from the far machine: %v", err)
-				}
-			}
-			for _, other := range bothAddresses(epB) {
-				if flag == "bridge" {
-					ping(t, a, other)
-				} else {
-					unreachable(t, a, other)
-				}
-			}
+			wantReach(t, w, a, epA, epB, flag == "bridge")
 			if mac := epA.Info().Iface().MacAddress(); mac != nil {
 				t.Errorf("MAC address %s: it is the parent's", mac)
 			}

@@ -107,6 +107,28 @@ func unreachable(t testing.TB, from libnetwork.Sandbox, to netip.Addr) {
 	}
 }
 
+// wantReach fails unless the container and the far machine reach each other, by IPv4 and
+// IPv6, and the container the other one only if they are together: what is there behind the
+// wire is no switch that sends back.
+func wantReach(t *testing.T, w *wire, a libnetwork.Sandbox, epA, epB libnetwork.Endpoint, together bool) {
+	t.Helper()
+	for _, far := range []string{farIPv4, farIPv6} {
+		ping(t, a, netip.MustParseAddr(far))
+	}
+	for _, own := range bothAddresses(epA) {
+		if err := kerneltest.Ping(w.far, own); err != nil {
+			t.Errorf("from the far machine: %v", err)
+		}
+	}
+	for _, other := range bothAddresses(epB) {
+		if together {
+			ping(t, a, other)
+		} else {
+			unreachable(t, a, other)
+		}
+	}
+}
+
 func TestMacvlanModes(t *testing.T) {
 	kerneltest.NeedFeature(t, kerneltest.FeatureMacvlan)
 	for _, mode := range []string{"bridge", "private", "vepa"} {
@@ -117,21 +139,7 @@ func TestMacvlanModes(t *testing.T) {
 			n := must[libnetwork.Network](t)(c.NewNetwork("macvlan", "lan", "", onWire("parent=phys0", "macvlan_mode="+mode)...))
 			a, epA := place(t, c, n, "a")
 			_, epB := place(t, c, n, "b")
-			for _, far := range []string{farIPv4, farIPv6} {
-				ping(t, a, netip.MustParseAddr(far))
-			}
-			for _, own := range bothAddresses(epA) {
-				if err := kerneltest.Ping(w.far, own); err != nil {
-					t.Errorf("from the far machine: %v", err)
-				}
-			}
-			for _, other := range bothAddresses(epB) {
-				if mode == "bridge" {
-					ping(t, a, other)
-				} else { // what is there behind the wire is no switch that sends it back
-					unreachable(t, a, other)
-				}
-			}
+			wantReach(t, w, a, epA, epB, mode == "bridge")
 			if gateway := epA.Info().Gateway(); gateway != nil {
 				t.Errorf("gateway %s, though none was asked for", gateway)
 			}

@@ -48,14 +48,14 @@ func (c *controller) repair(ctx context.Context, keep func(*cnm.Sandbox) bool, m
 		return errors.Join(append(errs, err)...)
 	}
 	m.total = len(networks) + len(sandboxes)
-	kernel := newMender(observed)
+	there := newMender(observed)
 	for _, n := range networks {
-		errs = append(errs, cnm.Wrap(n.subject(), m.apply(ctx, c, n.subject(), kernel.changes(n.record.Load().Parts))))
+		errs = append(errs, cnm.Wrap(n.subject(), m.apply(ctx, c, n.subject(), there.changes(n.record.Load().Parts))))
 		m.step(n.subject())
 	}
 	for _, sb := range sandboxes {
 		if rec := sb.record.Load(); rec.Ready && !sb.deleted.Load() && !dead[rec.ID] {
-			errs = append(errs, cnm.Wrap(sb.subject(), m.apply(ctx, c, sb.subject(), kernel.changes(c.desired(rec, recordsOf(sb.members()))))))
+			errs = append(errs, cnm.Wrap(sb.subject(), m.apply(ctx, c, sb.subject(), there.changes(c.desired(rec, recordsOf(sb.members()))))))
 			if !m.DryRun {
 				sb.updateFiles(ctx)
 			}

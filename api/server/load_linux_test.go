@@ -185,12 +185,19 @@ func TestEventStream(t *testing.T) {
 			t.Errorf("event %d: %+v", i, event)
 		}
 	}
+	answer, err := client.Get("http://localhost/events") //nolint:bodyclose // it is closed at the end of the test
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close() //nolint:errcheck // read only
+	if line, err := bufio.NewReader(answer.Body).ReadString('\n'); err != nil || line != ": events\n" {
+		t.Fatalf("the stream begins with %q: %v", line, err)
+	}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		_, _, _ = request(client, "GET", "/events", "")
+		_, _ = io.Copy(io.Discard, answer.Body)
 	}()
-	time.Sleep(50 * time.Millisecond)
 	if err := d.handler.Close(); err != nil {
 		t.Error(err)
 	}

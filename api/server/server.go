@@ -19,8 +19,10 @@ type Options struct {
 	// Controller and Inspector are required, and as a rule the same.
 	Controller libnetwork.NetworkController
 	Inspector  libnetwork.Inspector
-	// Version is the program's, and Started when it began.
+	// Version is the program's, and Started when it began. Kernel is the release of the
+	// running kernel.
 	Version string
+	Kernel  string
 	Started time.Time
 	// DefaultNetwork is the name of the network that an empty one means; it is not pruned.
 	DefaultNetwork string

@@ -24,10 +24,7 @@ func (s *Server) info(*request) (any, error) {
 		Firewall: s.Inspector.Statistics().Firewall, DataDir: cfg.Daemon.DataDir, ExecRoot: cfg.Daemon.ExecRoot,
 		Labels: cfg.Daemon.Labels, Started: s.Started, PID: os.Getpid(),
 		Networks: len(records.Networks), Endpoints: len(records.Endpoints), Sandboxes: len(records.Sandboxes),
-		Go: runtime.Version(),
-	}
-	if release, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
-		out.Kernel = string(release[:max(0, len(release)-1)])
+		Kernel: s.Kernel, Go: runtime.Version(),
 	}
 	return out, nil
 }

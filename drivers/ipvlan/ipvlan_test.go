@@ -5,15 +5,12 @@ import (
 	"errors"
 	"flag"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/docker/libnetwork/cnm"
 	"github.com/docker/libnetwork/drivers/ipvlan"
+	"github.com/docker/libnetwork/internal/golden"
 	"github.com/docker/libnetwork/netstate"
 )
 
@@ -90,25 +87,8 @@ func TestGolden(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			golden(t, name, string(text)+"\n")
+			golden.Check(t, *update, name, string(text)+"\n")
 		})
-	}
-}
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name+".golden")
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("parts (-want +got):\n%s", diff)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/docker/libnetwork/cnm"
+	"github.com/docker/libnetwork/kernel"
 	"github.com/docker/libnetwork/kernel/errno"
 	"github.com/docker/libnetwork/kernel/netns"
 	"github.com/docker/libnetwork/kernel/sysctl"
@@ -64,11 +65,7 @@ type taking struct {
 }
 
 func (t *taking) release(context.Context) error {
-	var name unix.Utsname
-	if err := unix.Uname(&name); err != nil {
-		return errno.Wrap("uname", err)
-	}
-	t.report.Release = unix.ByteSliceToString(name.Release[:])
+	t.report.Release = kernel.Release()
 	return nil
 }
 

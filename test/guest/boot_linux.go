@@ -74,6 +74,9 @@ func boot(ctx context.Context, programs []job.Program, tell func(job.Event)) err
 	case last.Kind == job.Done && err == nil:
 		return nil
 	}
+	if err == nil {
+		err = errors.New("its kernel died, or its first process")
+	}
 	return fmt.Errorf("the guest ended before it had done all: %w; %s; its console:\n%s", err, complaints.String(), tail(console))
 }
 

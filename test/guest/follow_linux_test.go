@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -61,6 +62,18 @@ func TestVerdict(t *testing.T) {
 	}
 }
 
+// TestOtherSkips: one without a reason in the list is an error.
+func TestOtherSkips(t *testing.T) {
+	for test := range maySkip() {
+		if err := checkOthers([]string{test, test + "/sub"}); err != nil {
+			t.Errorf("%s has a reason: %v", test, err)
+		}
+	}
+	if err := checkOthers([]string{"p TestOther"}); err == nil || !strings.Contains(err.Error(), "p TestOther") {
+		t.Errorf("one without a reason: %v", err)
+	}
+}
+
 func TestFollow(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "results")
 	var out bytes.Buffer
@@ -87,9 +100,6 @@ func TestFollow(t *testing.T) {
 // TestGuestThatEnds: a program that fails, and a kernel that dies, are errors.
 func TestGuestThatEnds(t *testing.T) {
 	kerneltest.RequireRoot(t)
-	if testing.Short() {
-		t.Skip("boots a guest")
-	}
 	status := -1
 	err := boot(context.Background(), []job.Program{
 		{Path: "/bin/sh", Args: []string{"-c", "exit 7"}},
@@ -102,7 +112,23 @@ func TestGuestThatEnds(t *testing.T) {
 	if status != 7 {
 		t.Errorf("a program that ends with status 7: got %d", status)
 	}
-	if err == nil || !strings.Contains(err.Error(), "ended before it had done all") {
+	if err == nil || !strings.Contains(err.Error(), "ended before it had done all") || strings.Contains(err.Error(), "%!") {
 		t.Errorf("a kernel that dies: got %v", err)
+	}
+}
+
+// TestGuestThatTakesTooLong: the emulator does not outlive its time.
+func TestGuestThatTakesTooLong(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	over := errors.New("its time is over")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	err := boot(ctx, []job.Program{{Path: "/bin/sleep", Args: []string{"600"}}}, func(e job.Event) {
+		if e.Kind == job.Begun {
+			cancel(over)
+		}
+	})
+	if !errors.Is(err, over) {
+		t.Errorf("got %v, want %v", err, over)
 	}
 }

@@ -12,10 +12,6 @@ import (
 	"github.com/docker/libnetwork/netlabel"
 )
 
-// bridgeName is the label of the bridge driver for the bridge's name: a bridge that is
-// there already is taken as it stands.
-const bridgeName = "com.docker.network.bridge.name"
-
 // makeDefaultNetwork makes it, unless it is there or not wanted.
 func (d *daemon) makeDefaultNetwork(ctx context.Context) error {
 	name := d.config.Daemon.DefaultNetwork
@@ -31,8 +27,9 @@ func (d *daemon) makeDefaultNetwork(ctx context.Context) error {
 	}
 	options := []libnetwork.NetworkOption{}
 	if d.config.Daemon.DefaultDriver == defaultDriver {
+		// A bridge of that name which is there already is taken as it stands.
 		options = append(options, libnetwork.NetworkOptionGeneric(map[string]any{
-			netlabel.GenericData: map[string]string{bridgeName: d.config.Dnet.DefaultBridge},
+			netlabel.GenericData: map[string]string{netlabel.BridgeName: d.config.Dnet.DefaultBridge},
 		}))
 		conf, err := d.defaultSubnet(ctx)
 		if err != nil {
@@ -52,7 +49,7 @@ func (d *daemon) makeDefaultNetwork(ctx context.Context) error {
 // compareBridge says so if the default network, which an earlier start made, is on another
 // bridge than is configured now.
 func (d *daemon) compareBridge(n libnetwork.Network) {
-	has := n.Info().DriverOptions()[bridgeName]
+	has := n.Info().DriverOptions()[netlabel.BridgeName]
 	if wanted := d.config.Dnet.DefaultBridge; has != "" && has != wanted {
 		d.log.Warn("the default network stays on its bridge; delete the network to have it made on the one that is configured",
 			"network", n.Name(), "bridge", has, "configured", wanted)

@@ -229,10 +229,7 @@ func (d *daemon) listen(ctx context.Context) (_ []listener, err error) {
 	limit := &connectionLimit{most: int64(d.config.Dnet.MaxConnections)}
 	var all []listener
 	add := func(l net.Listener, name string) {
-		_, local := l.(*net.UnixListener)
-		if own, ok := l.(*unixListener); ok {
-			local = own != nil
-		}
+		local := l.Addr().Network() == string(unixNetwork)
 		secured := !local && tlsConfig != nil
 		l = limitedListener{Listener: l, limit: limit, plain: !secured}
 		if secured {

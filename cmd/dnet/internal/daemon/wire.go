@@ -8,13 +8,14 @@ import (
 	"github.com/docker/libnetwork/api"
 	"github.com/docker/libnetwork/api/server"
 	"github.com/docker/libnetwork/diag"
+	"github.com/docker/libnetwork/kernel"
 )
 
 // wire puts the API on top of what is behind it.
 func wire(b Backend) http.Handler {
 	o := b.diagnostics()
 	return server.New(server.Options{
-		Controller: b.Controller, Inspector: b.Inspector, Version: b.Version, Started: b.Started,
+		Controller: b.Controller, Inspector: b.Inspector, Version: b.Version, Started: b.Started, Kernel: kernel.Release(),
 		DefaultNetwork: b.Config.Daemon.DefaultNetwork, Lifetimes: b.Lifetimes, Log: b.Log,
 		Doctor: func(ctx context.Context) ([]api.Finding, error) { return diag.Doctor(ctx, o) },
 		Explain: func(ctx context.Context, from, to string, port int, protocol string) (api.Explanation, error) {
