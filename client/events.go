@@ -43,8 +43,8 @@ type EventOptions struct {
 
 // Events returns what happens, until ctx is done, which ends it without an error. If the
 // daemon is lost on the way, it is asked again behind the last event seen, however long
-// that takes; a daemon that was started anew is asked for all its events, whose sequence
-// begins with 1 again. The first request is not repeated: its error is the only one, and
+// that takes; a daemon that was started anew is asked for all its events, also if none was
+// seen before. The first request is not repeated: its error is the only one, and
 // ends it. So does an error that says that asking again is of no use.
 func (c *Client) Events(ctx context.Context, options EventOptions) iter.Seq2[api.Event, error] {
 	return func(yield func(api.Event, error) bool) {
