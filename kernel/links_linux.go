@@ -19,6 +19,7 @@ import (
 // could not be written any more is unknown, and empty.
 func (h *host) owner(link rtnl.Link) (owner string, ours bool) {
 	if owner, ok := strings.CutPrefix(link.Alias, h.mark); ok {
+		owner, _, _ = strings.Cut(owner, adoptedFrom)
 		return owner, true
 	}
 	return "", link.Alias == "" && link.Group == rtnl.Group
@@ -83,10 +84,13 @@ func (h *host) attributes(owner string, link netstate.Link) rtnl.Attributes {
 		return out
 	}
 	out.Alias = h.mark + owner
+	if link.Kind == netstate.Adopted {
+		out.Alias += adoptedFrom + link.Source
+	}
 	if h.ipv6 {
 		out.NoIPv6 = &link.NoIPv6
 	}
-	if out.MTU == 0 && link.Parent == "" {
+	if out.MTU == 0 && link.Parent == "" && link.Kind != netstate.Adopted {
 		out.MTU = netstate.DefaultMTU
 	}
 	return out
@@ -143,8 +147,11 @@ func (a *application) createLink(c netstate.Change, link netstate.Link) error {
 
 // makeLink makes the link and gets to know it, its peer and its master.
 func (a *application) makeLink(link netstate.Link, attributes rtnl.Attributes) error {
-	if link.Parent != "" {
+	switch {
+	case link.Parent != "":
 		return a.makeParented(link, attributes)
+	case link.Kind == netstate.Adopted:
+		return a.adopt(link, attributes)
 	}
 	request, release, err := a.newLink(link, attributes)
 	if err != nil {
@@ -237,9 +244,21 @@ func (a *application) checkExisting(owner string, link netstate.Link) (adopted b
 
 // deleteLinks deletes those links that are ours.
 func (a *application) deleteLinks(run netstate.Changes) error {
-	names := make([]string, len(run))
+	var names []string
+	run = slices.Clone(run)
 	for i, c := range run {
-		names[i] = c.Object.(netstate.Link).Name
+		link := c.Object.(netstate.Link)
+		if link.Kind == netstate.Adopted {
+			if err := a.giveBack(c, link); err != nil {
+				return changeError(c, err)
+			}
+			continue
+		}
+		run[len(names)] = run[i]
+		names = append(names, link.Name)
+	}
+	if run = run[:len(names)]; len(run) == 0 {
+		return nil
 	}
 	links, err := a.space.links(a.ctx, names)
 	if err != nil {

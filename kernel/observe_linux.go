@@ -165,7 +165,11 @@ func (h *host) observeSpace(ctx context.Context, s *space, peers *peerFinder) ([
 	}
 	for _, link := range peers.links[s.name] {
 		part := p.part(p.owners[link.Index])
-		part.Links = append(part.Links, p.describe(link, peers))
+		described := p.describe(link, peers)
+		if source := h.adoptedName(link); source != "" {
+			described = netstate.Link{Name: link.Name, Kind: netstate.Adopted, Source: source, MAC: described.MAC, MTU: link.MTU, Down: !link.Up}
+		}
+		part.Links = append(part.Links, described)
 	}
 	if err := p.addTables(ctx, s.conn); err != nil {
 		return nil, err

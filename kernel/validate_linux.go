@@ -97,7 +97,10 @@ func (h *host) validateLink(c netstate.Change, link netstate.Link) error {
 	default:
 		return fmt.Errorf("there is no verb %q for a link", c.Verb)
 	}
-	for _, name := range []string{link.Name, link.Master, link.Peer.Name, link.Parent} {
+	if link.Kind == netstate.Adopted && (link.Source == "" || c.Namespace == "" && c.Verb != netstate.Delete) {
+		return errors.New("a link is adopted from the host, where it has a name, into another namespace")
+	}
+	for _, name := range []string{link.Name, link.Master, link.Peer.Name, link.Parent, link.Source} {
 		if err := validateName(name); err != nil && (name != "" || link.Name == "") {
 			return err
 		}

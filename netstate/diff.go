@@ -135,7 +135,7 @@ func (d *differ) survives(key linkKey) bool {
 
 // rooted returns what a link cannot change.
 func rooted(l Link) Link {
-	return Link{Kind: l.Kind, Peer: l.Peer, Parent: l.Parent, Mode: l.Mode, Flag: l.Flag, VLANID: l.VLANID}
+	return Link{Kind: l.Kind, Peer: l.Peer, Parent: l.Parent, Mode: l.Mode, Flag: l.Flag, VLANID: l.VLANID, Source: l.Source}
 }
 
 // takeBackSysctls writes what a sysctl is to be when its owner has gone.
@@ -314,7 +314,7 @@ func (d *differ) needsUpdate(key linkKey, row owned[Link]) bool {
 	if !want.MAC.IsZero() && want.MAC != have.object.MAC {
 		return true
 	}
-	if want.Kind == Existing || want.Adopt {
+	if want.Kind == Existing || want.Kind == Adopted || want.Adopt {
 		return want.MTU != 0 && want.MTU != have.object.MTU
 	}
 	return mtuDiffers(want, have.object) || want.NoIPv6 != have.object.NoIPv6 || want.Isolated != have.object.Isolated || want.Hairpin != have.object.Hairpin || want.Master != have.object.Master ||

@@ -49,6 +49,15 @@ func endpoint(id, bridge, namespace, link, address string) []netstate.Part {
 	}
 }
 
+// adopted is an endpoint with a link that somebody else made.
+func adopted(source string) netstate.Part {
+	return netstate.Part{
+		Owner: "endpoint/1", Namespace: "/run/netns/c1",
+		Links: []netstate.Link{{Name: "eth0", Kind: netstate.Adopted, Source: source}},
+		Addrs: []netstate.Addr{{Link: "eth0", Prefix: prefix("172.18.0.2/16")}},
+	}
+}
+
 // vlan is a parent that networks share.
 func vlan(id int) []netstate.Part {
 	return one(netstate.Part{Owner: "parent/eth7.10", Links: []netstate.Link{{
@@ -133,6 +142,7 @@ func TestDiffGolden(t *testing.T) {
 			p[1] = netstate.Part{Owner: p[1].Owner, Links: p[1].Links}
 			p[1].Links[0].Handover = true
 		})},
+		{"adopted-from-another", one(adopted("made0")), one(adopted("made1"))},
 		{"peer-moved", parts(red, ep1()), parts(red, endpoint("1", "br-red", ns, "eth7", "172.18.0.2/16"))},
 		{"end-in-container-lost", edit(parts(red, ep1(), sb1), func(p []netstate.Part) {
 			p[1].Links[0].Peer = netstate.Peer{}

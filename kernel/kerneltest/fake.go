@@ -53,6 +53,8 @@ type ownedAddr struct {
 type fakeLink struct {
 	netstate.Link
 	owner string
+	// was is what kind an adopted link is.
+	was netstate.Kind
 	// peer is the other end of a pair, in the namespace peerSpace.
 	peer      *fakeLink
 	peerSpace *fakeSpace
@@ -172,7 +174,9 @@ func (f *Fake) applyLink(s *fakeSpace, c netstate.Change, want netstate.Link) er
 	have, ok := s.links[want.Name]
 	switch {
 	case c.Verb == netstate.Delete:
-		if ok && have.owner == c.Owner {
+		if ok && have.owner == c.Owner && have.Kind == netstate.Adopted {
+			f.giveBack(s, have)
+		} else if ok && have.owner == c.Owner {
 			f.delete(s, want.Name)
 		}
 		return nil
@@ -214,6 +218,12 @@ func (f *Fake) create(s *fakeSpace, want netstate.Link) error {
 	made := &fakeLink{Link: netstate.Link{Name: want.Name, Kind: want.Kind, MAC: f.newMAC(), MTU: netstate.DefaultMTU, Down: true}}
 	switch want.Kind {
 	case netstate.Bridge, netstate.Dummy, netstate.IFB:
+	case netstate.Adopted:
+		adopted, err := f.adopt(want)
+		if err != nil {
+			return err
+		}
+		made = adopted
 	case netstate.Macvlan, netstate.IPvlan, netstate.VLAN:
 		if err := f.hang(made, want); err != nil {
 			return err
@@ -262,7 +272,10 @@ func (f *Fake) update(s *fakeSpace, have *fakeLink, owner string, want netstate.
 	if !want.MAC.IsZero() {
 		have.MAC = want.MAC
 	}
-	if want.Kind == netstate.Existing {
+	if want.Kind == netstate.Adopted {
+		have.owner = owner
+	}
+	if want.Kind == netstate.Existing || want.Kind == netstate.Adopted {
 		have.MTU = cmp.Or(want.MTU, have.MTU)
 		return nil
 	}

@@ -47,6 +47,7 @@ func Run(t *testing.T, open func(t *testing.T) kernel.Host) {
 		"dummy":                              testDummy,
 		"parents that cannot carry it":       testBadParents,
 		"limits":                             testLimits,
+		"somebody's link is adopted":         testAdoptedLink,
 		"random walks on parents":            testParentWalk,
 		"features":                           testFeatures,
 	}

@@ -155,6 +155,26 @@ const (
 	bridgePortIsolated = 33
 )
 
+// MoveLink moves a link, by index, into the namespace of the descriptor, and renames it.
+func MoveLink(index int, name string, namespace int) Request {
+	r := nl.NewNetlinkRequest(unix.RTM_SETLINK, 0)
+	header := nl.NewIfInfomsg(unix.AF_UNSPEC)
+	header.Index = int32(index)
+	r.AddData(header)
+	r.AddData(nl.NewRtAttr(unix.IFLA_NET_NS_FD, nl.Uint32Attr(uint32(namespace))))
+	r.AddData(nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name)))
+	return Request{message: r}
+}
+
+// ClearAlias takes a link's alias away, by name.
+func ClearAlias(name string) Request {
+	r := nl.NewNetlinkRequest(unix.RTM_SETLINK, 0)
+	r.AddData(nl.NewIfInfomsg(unix.AF_UNSPEC))
+	r.AddData(nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name)))
+	r.AddData(nl.NewRtAttr(unix.IFLA_IFALIAS, nil))
+	return Request{message: r}
+}
+
 // SetBridgePort says what a port of a bridge, by name, is. It must be in its bridge already.
 func SetBridgePort(name string, port BridgePort) Request {
 	r := nl.NewNetlinkRequest(unix.RTM_NEWLINK, 0)
