@@ -8,6 +8,7 @@ import (
 	"github.com/docker/libnetwork/drivers/ipvlan"
 	"github.com/docker/libnetwork/drivers/macvlan"
 	"github.com/docker/libnetwork/drivers/null"
+	"github.com/docker/libnetwork/plugin"
 )
 
 // driverEntry is a driver with what the controller must know of its kind.
@@ -44,14 +45,17 @@ func bridgeConfig(cfg *config.Config) (bridge.Config, error) {
 	return settings, cnm.Wrap(quote("driver", "bridge"), err)
 }
 
-// driver returns a driver by the type of its networks.
+// driver returns a driver by the type of its networks: one of this build, or else that of a
+// plugin of the name, whether or not there is one.
 func (c *controller) driver(networkType string) (driverEntry, error) {
 	if networkType == "" {
 		return driverEntry{}, ErrInvalidNetworkDriver(networkType)
 	}
-	entry, ok := c.drivers[networkType]
-	if !ok {
+	if entry, ok := c.drivers[networkType]; ok {
+		return entry, nil
+	}
+	if !plugin.ValidName(networkType) {
 		return driverEntry{}, NetworkTypeError(networkType)
 	}
-	return entry, nil
+	return c.remoteDriverEntry(networkType), nil
 }

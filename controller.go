@@ -28,6 +28,8 @@ type controller struct {
 	store   cnm.Store
 	drivers map[string]driverEntry
 	ipams   map[string]cnm.IPAM
+	plugins plugins
+	debts   *debts
 	ports   *portmap.Mapper
 	// forwarder asks name servers outside for the DNS servers of all sandboxes.
 	forwarder *resolver.Forwarder
@@ -243,6 +245,9 @@ func (c *controller) Stop() {
 	c.stopped = true
 	c.mu.Unlock()
 	c.background.stop()
+	if err := c.plugins.registry.Close(); err != nil {
+		c.log.Error("stop: close the connections to plugins", "error", err)
+	}
 	c.events.Close()
 	c.stopServing()
 	_ = c.forwarder.Close() // it is always nil

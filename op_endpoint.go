@@ -64,6 +64,9 @@ func (n *network) createEndpoint(ctx context.Context, name string, options []End
 		if err != nil {
 			return nil, err
 		}
+		if err := chooseMACFor(ctx, ipam, rec); err != nil {
+			return nil, err
+		}
 		a := &allocator{c: c, ipam: ipam, undo: &u}
 		if err := a.endpointAddresses(ctx, network, &spec); err != nil {
 			return nil, err
@@ -124,7 +127,11 @@ func (n *network) checkMAC(mac netstate.MAC) error {
 
 func (ep *endpoint) DeleteContext(ctx context.Context, force bool) (err error) {
 	defer ep.n.c.begin("delete endpoint")(&err)
-	return operationError(fmt.Sprintf("delete %s on %s", ep.subject(), ep.n.subject()), ep.delete(ctx, force))
+	sb := ep.sandbox()
+	if err = ep.delete(ctx, force); err == nil && sb != nil {
+		sb.tendGatewayLeft(ctx)
+	}
+	return operationError(fmt.Sprintf("delete %s on %s", ep.subject(), ep.n.subject()), err)
 }
 
 func (ep *endpoint) delete(ctx context.Context, force bool) error {

@@ -13,6 +13,7 @@ import (
 	"github.com/docker/libnetwork/cnm"
 	"github.com/docker/libnetwork/internal/undo"
 	"github.com/docker/libnetwork/ipamapi"
+	"github.com/docker/libnetwork/plugin"
 )
 
 // optionSerial asks an address manager for addresses that were not used lately.
@@ -30,12 +31,17 @@ type allocator struct {
 	plan cnm.AddressPlan
 }
 
+// ipam returns an address manager: one of this build, or else that of a plugin of the name,
+// whether or not there is one.
 func (c *controller) ipam(name string) (cnm.IPAM, error) {
-	ipam, ok := c.ipams[cmp.Or(name, ipamapi.DefaultIPAM)]
-	if !ok {
-		return nil, cnm.E("", cnm.NotFound, fmt.Errorf("address manager %q: not in this build; it has %q", name, c.BuiltinIPAMDrivers()))
+	name = cmp.Or(name, ipamapi.DefaultIPAM)
+	if ipam, ok := c.ipams[name]; ok {
+		return ipam, nil
 	}
-	return ipam, nil
+	if !plugin.ValidName(name) {
+		return nil, cnm.E("", cnm.NotFound, fmt.Errorf("address manager %q: not in this build, which has %q, nor the name of a plugin", name, c.BuiltinIPAMDrivers()))
+	}
+	return c.remoteIPAMOf(name), nil
 }
 
 // allocatePools fills the record's subnets.
@@ -233,7 +239,7 @@ func (c *controller) releaseEndpoint(ctx context.Context, network *cnm.Network, 
 		pool   string
 		prefix netip.Prefix
 	}{{rec.Pool4, rec.IPv4}, {rec.Pool6, rec.IPv6}} {
-		if !a.prefix.IsValid() {
+		if !a.prefix.IsValid() || a.pool == "" { // the latter is an address that the driver chose
 			continue
 		}
 		if err := ipam.ReleaseAddress(ctx, a.pool, a.prefix.Addr()); err != nil {

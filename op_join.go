@@ -17,7 +17,13 @@ func (ep *endpoint) JoinContext(ctx context.Context, sandbox Sandbox, options ..
 	if err != nil {
 		return err
 	}
-	return operationError(fmt.Sprintf("join %s on %s to %s", ep.subject(), ep.n.subject(), sb.subject()), ep.join(ctx, sb, options))
+	err = ep.join(ctx, sb, options)
+	if err == nil {
+		if err = sb.tendGateway(ctx); err != nil {
+			err = joinKinds([]error{err, ep.leave(context.WithoutCancel(ctx), sb, nil)})
+		}
+	}
+	return operationError(fmt.Sprintf("join %s on %s to %s", ep.subject(), ep.n.subject(), sb.subject()), err)
 }
 
 // ours returns the sandbox behind the interface, if this controller made it.

@@ -16,7 +16,11 @@ func (ep *endpoint) LeaveContext(ctx context.Context, sandbox Sandbox, options .
 	if err != nil {
 		return err
 	}
-	return operationError(fmt.Sprintf("leave %s on %s from %s", ep.subject(), ep.n.subject(), sb.subject()), ep.leave(ctx, sb, options))
+	err = ep.leave(ctx, sb, options)
+	if err == nil {
+		sb.tendGatewayLeft(ctx)
+	}
+	return operationError(fmt.Sprintf("leave %s on %s from %s", ep.subject(), ep.n.subject(), sb.subject()), err)
 }
 
 func (ep *endpoint) leave(ctx context.Context, sb *sandbox, options []EndpointOption) error {
@@ -65,6 +69,13 @@ type detachment struct {
 func (c *controller) detach(ctx context.Context, d detachment) (err error) {
 	var u undo.Stack
 	defer u.OnError(ctx, &err)
+	if d.sandbox != nil {
+		// The order is that of Docker: what is published is revoked before its endpoint leaves.
+		gives := c.publishingEndpoint(recordsOf(d.sandbox.members()))
+		if gives != nil && find(recordsOf(d.endpoints), gives.ID) != nil {
+			c.revoke(ctx, &u, gives, d.sandbox.record.Load())
+		}
+	}
 	for _, ep := range d.endpoints {
 		defer c.track(ep.record.Load().Owner())()
 		if err := ep.detachDriver(ctx, &u, d); err != nil {
@@ -162,7 +173,7 @@ func detached(rec *cnm.Endpoint) *cnm.Endpoint {
 	out := *rec
 	out.SandboxID, out.Interface = "", ""
 	out.Gateway4, out.Gateway6 = cnm.Endpoint{}.Gateway4, cnm.Endpoint{}.Gateway6
-	out.Routes, out.Parts = nil, nil
+	out.Routes, out.Parts, out.SeeksGateway = nil, nil, false
 	out.Published, out.Intents = nil, nil
 	out.Priority, out.Order = 0, 0
 	return &out

@@ -54,7 +54,6 @@ func (c *controller) networkRecord(networkType, name, id string, options []Netwo
 	if err := joinErrors("", spec.errs); err != nil {
 		return nil, driverEntry{}, err
 	}
-	spec.record.Scope = entry.scope
 	return &spec.record, entry, nil
 }
 
@@ -65,6 +64,9 @@ func (c *controller) createNetwork(ctx context.Context, networkType, name, id st
 	}
 	rec, entry, err := c.networkRecord(networkType, name, id, options)
 	if err != nil {
+		return nil, err
+	}
+	if rec.Scope, err = remoteScope(ctx, entry, rec.Driver); err != nil {
 		return nil, err
 	}
 	defer c.track(rec.Owner())()

@@ -53,7 +53,7 @@ func (c *controller) publish(ctx context.Context, u *undo.Stack, sandbox *cnm.Sa
 			p.add(rec, reservation.Bindings())
 		}
 	}
-	if err := p.move(ctx, sandbox, before, renew); err != nil {
+	if err := p.move(ctx, u, sandbox, before, renew); err != nil {
 		return nil, err
 	}
 	return p, p.complete()
@@ -61,9 +61,19 @@ func (c *controller) publish(ctx context.Context, u *undo.Stack, sandbox *cnm.Sa
 
 // move publishes what the sandbox asked for through another endpoint, if another gives
 // the default route now. The host's ports stay the same.
-func (p *publication) move(ctx context.Context, sandbox *cnm.Sandbox, before []*cnm.Endpoint, renew bool) error {
+func (p *publication) move(ctx context.Context, u *undo.Stack, sandbox *cnm.Sandbox, before []*cnm.Endpoint, renew bool) error {
 	from, to := p.c.publishingEndpoint(before), p.c.publishingEndpoint(p.records)
-	if !renew && (len(sandbox.PortBindings) == 0 || from != nil && to != nil && from.ID == to.ID) {
+	stays := from == nil && to == nil || from != nil && to != nil && from.ID == to.ID
+	if stays && !renew {
+		return nil
+	}
+	if from != nil && find(p.records, from.ID) != nil { // one that leaves was told before
+		p.c.revoke(ctx, u, from, sandbox)
+	}
+	if err := p.c.program(ctx, u, to, sandbox); err != nil {
+		return err
+	}
+	if len(sandbox.PortBindings) == 0 && !renew {
 		return nil
 	}
 	p.moves = true

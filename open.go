@@ -18,6 +18,7 @@ import (
 	"github.com/docker/libnetwork/ipams/null"
 	"github.com/docker/libnetwork/kernel"
 	"github.com/docker/libnetwork/netlabel"
+	"github.com/docker/libnetwork/plugin"
 	"github.com/docker/libnetwork/portmap"
 	"github.com/docker/libnetwork/resolver"
 )
@@ -83,7 +84,11 @@ func assemble(ctx context.Context, cfg *config.Config, id string, store cnm.Stor
 		events:    newEvents(),
 		ports:     portmap.New(host.Ports(), slog.Default().With("controller", shortID(id))),
 		forwarder: resolver.NewForwarder(resolver.ForwarderOptions{Log: slog.Default().With("controller", shortID(id))}),
-		networks:  make(map[string]*network), sandboxes: make(map[string]*sandbox),
+		plugins: plugins{
+			registry: plugin.New(plugin.Options(cfg.Daemon.Plugins)), drivers: make(map[string]toldDriver), ipams: make(map[string]remoteIPAM),
+		},
+		debts:    newDebts(),
+		networks: make(map[string]*network), sandboxes: make(map[string]*sandbox),
 		names: make(map[string]bool), containers: make(map[string]bool), busy: make(map[string]int),
 		paths: newPaths(cmp.Or(cfg.Daemon.ExecRoot, config.DefaultExecRoot), id),
 	}
@@ -110,6 +115,8 @@ func assemble(ctx context.Context, cfg *config.Config, id string, store cnm.Stor
 	}
 	c.startServing(ctx)
 	c.watchFilter()
+	c.payDebts()
+	c.replayRemotes()
 	return c, nil
 }
 

@@ -47,8 +47,10 @@ func (c *controller) restore(ctx context.Context) error {
 		for _, key := range claims(rec, c.drivers[rec.Driver]) {
 			c.names[key] = true
 		}
-		if err := c.replayNetwork(ctx, rec); err != nil {
-			return cnm.Wrap("restore "+n.subject(), err)
+		if ipam := c.ipams[rec.IPAM.Driver]; ipam != nil {
+			if err := replayNetwork(ctx, ipam, rec); err != nil {
+				return cnm.Wrap("restore "+n.subject(), err)
+			}
 		}
 	}
 	for _, rec := range l.sandboxes {
@@ -60,7 +62,7 @@ func (c *controller) restore(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return c.loadDebts(ctx)
 }
 
 // restoreEndpoint puts the endpoint into its network and sandbox.
@@ -81,19 +83,16 @@ func (c *controller) restoreEndpoint(ctx context.Context, rec *cnm.Endpoint) err
 		sb.endpoints[rec.ID] = ep
 		c.restorePorts(ctx, ep, sb)
 	}
-	return cnm.Wrap(op, c.replayEndpoint(ctx, n.record.Load(), rec))
+	ipam := c.ipams[n.record.Load().IPAM.Driver]
+	if ipam == nil {
+		return nil
+	}
+	return cnm.Wrap(op, replayEndpoint(ctx, ipam, rec))
 }
 
 // replayNetwork asks the address manager for what it granted to the network before.
-func (c *controller) replayNetwork(ctx context.Context, rec *cnm.Network) error {
+func replayNetwork(ctx context.Context, ipam cnm.IPAM, rec *cnm.Network) error {
 	subnets := slices.Concat(rec.Subnets4, rec.Subnets6)
-	if len(subnets) == 0 {
-		return nil
-	}
-	ipam, err := c.ipam(rec.IPAM.Driver)
-	if err != nil {
-		return err
-	}
 	confs := slices.Concat(rec.IPAM.IPv4, rec.IPAM.IPv6)
 	for _, subnet := range subnets {
 		request := cnm.PoolRequest{
@@ -123,17 +122,10 @@ func (c *controller) replayNetwork(ctx context.Context, rec *cnm.Network) error 
 	return nil
 }
 
-func (c *controller) replayEndpoint(ctx context.Context, network *cnm.Network, rec *cnm.Endpoint) error {
-	if !rec.IPv4.IsValid() && !rec.IPv6.IsValid() {
-		return nil
-	}
-	ipam, err := c.ipam(network.IPAM.Driver)
-	if err != nil {
-		return err
-	}
+func replayEndpoint(ctx context.Context, ipam cnm.IPAM, rec *cnm.Endpoint) error {
 	var errs []error
 	replay := func(pool string, prefix netip.Prefix) {
-		if !prefix.IsValid() {
+		if !prefix.IsValid() || pool == "" { // the latter is an address that the driver chose
 			return
 		}
 		_, err := ipam.RequestAddress(ctx, cnm.AddressRequest{PoolID: pool, Address: prefix.Addr(), MAC: rec.MAC, Options: rec.IPAMOptions})

@@ -17,8 +17,10 @@ import (
 
 // sandbox is the one implementation of Sandbox. Its record is immutable.
 type sandbox struct {
-	c       *controller
-	lock    opLock
+	c    *controller
+	lock opLock
+	// gateway is held while the default gateway network is connected or disconnected.
+	gateway opLock
 	record  atomic.Pointer[cnm.Sandbox]
 	deleted atomic.Bool
 
@@ -34,7 +36,7 @@ type sandbox struct {
 }
 
 func (c *controller) newSandbox(record *cnm.Sandbox) *sandbox {
-	sb := &sandbox{c: c, lock: newOpLock(), endpoints: make(map[string]*endpoint)}
+	sb := &sandbox{c: c, lock: newOpLock(), gateway: newOpLock(), endpoints: make(map[string]*endpoint)}
 	sb.record.Store(record)
 	return sb
 }

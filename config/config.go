@@ -100,12 +100,29 @@ type DaemonCfg struct {
 	// records: it repairs and watches nothing, and neither names nor ports are served by
 	// the process. Repair can be called.
 	Transient bool
+	// Plugins says where plugins are, and how patient to be with them.
+	Plugins PluginsCfg
 	// Announce says how new addresses are made known on the link.
 	Announce AnnounceCfg
 	// ClusterProvider is the cluster manager; nil means none.
 	ClusterProvider cluster.Provider
 	// DisableProvider ends the use of ClusterProvider; the controller makes it.
 	DisableProvider chan struct{}
+}
+
+// PluginsCfg configures the use of plugins. The zero value is what Docker does.
+type PluginsCfg struct {
+	// SocketFolders are searched for NAME.sock and NAME/NAME.sock. Empty means
+	// /run/docker/plugins.
+	SocketFolders []string
+	// SpecFolders are searched for NAME.spec and NAME.json. Empty means
+	// /etc/docker/plugins and /usr/lib/docker/plugins.
+	SpecFolders []string
+	// CallTimeout bounds the wait for an answer; zero means 30 s.
+	CallTimeout time.Duration
+	// RetryFor bounds how long a plugin that does not listen is tried again; zero means
+	// 30 s, and less than zero that it is not tried again.
+	RetryFor time.Duration
 }
 
 // AddressPool is a supply of subnets of one size.
@@ -212,6 +229,8 @@ func (c *Config) Clone() *Config {
 	out.Daemon.DriverCfg = maps.Clone(c.Daemon.DriverCfg)
 	out.Daemon.DefaultAddressPools = slices.Clone(c.Daemon.DefaultAddressPools)
 	out.Daemon.NeverUse = slices.Clone(c.Daemon.NeverUse)
+	out.Daemon.Plugins.SocketFolders = slices.Clone(c.Daemon.Plugins.SocketFolders)
+	out.Daemon.Plugins.SpecFolders = slices.Clone(c.Daemon.Plugins.SpecFolders)
 	out.ActiveSandboxes = maps.Clone(c.ActiveSandboxes)
 	out.Scopes = maps.Clone(c.Scopes)
 	for name, scope := range out.Scopes {

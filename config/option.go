@@ -149,6 +149,12 @@ func OptionPluginGetter(pg PluginGetter) Option {
 	return func(c *Config) { c.PluginGetter = pg }
 }
 
+// OptionPlugins says where plugins are, and how patient to be with them.
+func OptionPlugins(plugins PluginsCfg) Option {
+	plugins.SocketFolders, plugins.SpecFolders = slices.Clone(plugins.SocketFolders), slices.Clone(plugins.SpecFolders)
+	return func(c *Config) { c.Daemon.Plugins = plugins }
+}
+
 // OptionActiveSandboxes sets the sandboxes to keep at a restart, by id, with their
 // options.
 func OptionActiveSandboxes(sandboxes map[string]interface{}) Option {

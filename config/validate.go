@@ -57,6 +57,9 @@ func (d *DaemonCfg) validate() []error {
 		found = append(found, types.BadRequestErrorf("firewall back end %q: want %q, %q, %q, %q, %q, or nothing for the first that works",
 			d.FirewallBackend, FirewallNFTables, FirewallIPTables, FirewallIPTablesNFT, FirewallIPTablesLegacy, FirewallNone))
 	}
+	for _, folder := range slices.Concat(d.Plugins.SocketFolders, d.Plugins.SpecFolders) {
+		found = append(found, validatePath("plugin folder", folder))
+	}
 	_, _, err := ParseMark(d.AcceptMark)
 	found = append(found, err)
 	for _, pool := range d.DefaultAddressPools {

@@ -1,0 +1,156 @@
+package libnetwork
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/docker/libnetwork/cnm"
+	"github.com/docker/libnetwork/internal/linkoption"
+	"github.com/docker/libnetwork/plugin"
+)
+
+// remoteDriver is what a plugin's network driver can do.
+type remoteDriver interface {
+	cnm.Driver
+	connector
+	// Scope asks how far the driver's networks reach.
+	Scope(context.Context) (cnm.Scope, error)
+}
+
+// remoteIPAM is what a plugin's address manager can do.
+type remoteIPAM interface {
+	cnm.IPAM
+	// RequiresMAC asks whether it wants to know the MAC address that an address is for.
+	RequiresMAC(context.Context) (bool, error)
+	// RequiresReplay asks whether it forgets when it or we start anew, and wants to hear
+	// again of what it has granted.
+	RequiresReplay(context.Context) (bool, error)
+}
+
+// plugins are the drivers and address managers that other processes serve. There is one
+// for each name that was asked for: whether somebody answers shows when it is used.
+type plugins struct {
+	registry *plugin.Registry
+
+	mu      sync.Mutex // guards what follows
+	drivers map[string]toldDriver
+	ipams   map[string]remoteIPAM
+}
+
+// remoteDriverEntry returns the driver of a plugin.
+func (c *controller) remoteDriverEntry(name string) driverEntry {
+	p := &c.plugins
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	driver, ok := p.drivers[name]
+	if !ok {
+		driver = toldDriver{newRemoteDriver(p.registry, name), c}
+		p.drivers[name] = driver
+	}
+	return driverEntry{driver: driver, scope: cnm.Local}
+}
+
+// remoteScope returns the scope of the driver's networks; that of one which is not there is
+// a NetworkTypeError.
+func remoteScope(ctx context.Context, entry driverEntry, networkType string) (cnm.Scope, error) {
+	driver, ok := entry.driver.(toldDriver)
+	if !ok {
+		return entry.scope, nil
+	}
+	scope, err := driver.Scope(ctx)
+	if errors.Is(err, cnm.NotFound) || errors.Is(err, cnm.Invalid) {
+		return "", fmt.Errorf("%w: %w", NetworkTypeError(networkType), err)
+	}
+	if err == nil && scope == cnm.Global {
+		err = cnm.E("", cnm.Unsupported, fmt.Errorf("driver %q: its networks are of global scope, which this version does not have", networkType))
+	}
+	return scope, err
+}
+
+// driverOf returns the driver of a network, or nil if this build has none of its name.
+func (c *controller) driverOf(n *cnm.Network) cnm.Driver {
+	entry, err := c.driver(n.Driver)
+	if err != nil {
+		return nil
+	}
+	return entry.driver
+}
+
+// remoteIPAMOf returns the address manager of a plugin.
+func (c *controller) remoteIPAMOf(name string) remoteIPAM {
+	p := &c.plugins
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	ipam, ok := p.ipams[name]
+	if !ok {
+		ipam = newRemoteIPAM(p.registry, name)
+		p.ipams[name] = ipam
+	}
+	return ipam
+}
+
+// chooseMACFor gives an endpoint a MAC address before it has any other, if its address
+// manager wants to know it.
+func chooseMACFor(ctx context.Context, ipam cnm.IPAM, rec *cnm.Endpoint) error {
+	remote, ok := ipam.(remoteIPAM)
+	if !ok || !rec.MAC.IsZero() {
+		return nil
+	}
+	required, err := remote.RequiresMAC(ctx)
+	if err != nil || !required {
+		return err
+	}
+	return linkoption.ChooseMAC(rec)
+}
+
+// replayRemotes tells plugins' address managers again of what they have granted, if they
+// want to hear that, as soon as they can be reached. Others remember.
+func (c *controller) replayRemotes() {
+	byName := make(map[string][]*network)
+	for _, n := range c.allNetworks() {
+		rec := n.record.Load()
+		if c.ipams[rec.IPAM.Driver] == nil && len(rec.Subnets4)+len(rec.Subnets6) > 0 {
+			byName[rec.IPAM.Driver] = append(byName[rec.IPAM.Driver], n)
+		}
+	}
+	for name, networks := range byName {
+		c.background.group.Go(func() { c.replayRemote(c.background.ctx, name, networks) })
+	}
+}
+
+func (c *controller) replayRemote(ctx context.Context, name string, networks []*network) {
+	ipam := c.remoteIPAMOf(name)
+	for wait := firstPayment; ; wait = min(2*wait, lastPayment) {
+		required, err := ipam.RequiresReplay(ctx)
+		if err == nil && required {
+			err = replayAll(ctx, ipam, networks)
+		}
+		if err == nil {
+			return
+		}
+		c.log.Warn("tell a plugin again of the addresses in use; it is tried again", "address manager", name, "error", err)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+	}
+}
+
+// replayAll asks for what is recorded and still stands.
+func replayAll(ctx context.Context, ipam cnm.IPAM, networks []*network) error {
+	var errs []error
+	for _, n := range networks {
+		if n.deleted.Load() {
+			continue
+		}
+		errs = append(errs, replayNetwork(ctx, ipam, n.record.Load()))
+		for _, ep := range n.Endpoints() {
+			errs = append(errs, replayEndpoint(ctx, ipam, ep.(*endpoint).record.Load()))
+		}
+	}
+	return joinKinds(errs)
+}
