@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/docker/libnetwork/cmd/internal/settings"
 	"github.com/docker/libnetwork/config"
 	"github.com/docker/libnetwork/resolver"
 )
@@ -25,7 +26,7 @@ func parseFlags(t *testing.T, arguments ...string) *Options {
 
 // TestWhatWins: a flag over the environment over the file over the default.
 func TestWhatWins(t *testing.T) {
-	t.Setenv(HostVariable, "")
+	t.Setenv(settings.HostVariable, "")
 	path := filepath.Join(t.TempDir(), "libnetwork.toml")
 	text := "[daemon]\ndatadir = \"/file\"\ndebug = true\n[dnet]\nhosts = [\"unix:///file\"]\nshutdownclean = true\nloglevel = \"warn\"\n"
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -44,7 +45,7 @@ func TestWhatWins(t *testing.T) {
 		cfg.Dnet.DefaultBridge != "dnet0" || cfg.Daemon.DefaultNetwork != "bridge" || !slices.Equal(cfg.Dnet.Hosts, []string{"unix:///file"}) {
 		t.Errorf("the file and the defaults come to %+v %+v", cfg.Daemon, cfg.Dnet)
 	}
-	t.Setenv(HostVariable, "unix:///environment")
+	t.Setenv(settings.HostVariable, "unix:///environment")
 	if cfg := load(); !slices.Equal(cfg.Dnet.Hosts, []string{"unix:///environment"}) {
 		t.Errorf("with the environment: %q", cfg.Dnet.Hosts)
 	}

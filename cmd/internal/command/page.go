@@ -3,30 +3,11 @@ package command
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/cobra/doc"
 	"github.com/spf13/pflag"
-
-	"github.com/docker/libnetwork/cnm"
 )
-
-func (a *app) manCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "man FOLDER", Short: "Write the manual pages into a folder", Hidden: true,
-		Args: exactly("FOLDER"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := os.MkdirAll(args[0], 0o755); err != nil {
-				return cnm.E("write manual pages", cnm.Forbidden, err)
-			}
-			cmd.Root().DisableAutoGenTag = true
-			header := &doc.GenManHeader{Title: "DNET", Section: "8", Source: "dnet " + a.Version, Manual: "libnetwork"}
-			return cnm.Wrap("write manual pages", doc.GenManTree(cmd.Root(), header, args[0]))
-		},
-	}
-}
 
 func (a *app) pageCommand() *cobra.Command {
 	return &cobra.Command{

@@ -9,7 +9,7 @@ import (
 
 // quiet returns a program that nobody sees.
 func quiet() *app {
-	a := newApp(Options{Getenv: func(string) string { return "" }, Daemon: &scriptDaemon{}})
+	a := newApp(Options{Getenv: func(string) string { return "" }, Daemon: scriptDaemon{}})
 	a.out.to = io.Discard
 	return a
 }
@@ -47,7 +47,7 @@ func TestNormalize(t *testing.T) {
 		"service publish -alias=a -alias b s":     "service publish --alias=a --alias b s",
 		"events -since 3 -filter type=x -format table": "events --since 3 --filter type=x --format table",
 	} {
-		got := strings.Join(normalize(quiet().root(), strings.Fields(from)), " ")
+		got := strings.Join(normalize(quiet().root(), strings.Fields(from), ""), " ")
 		if got != want {
 			t.Errorf("%s\n got %s\nwant %s", from, got, want)
 		}
@@ -62,8 +62,8 @@ func FuzzNormalize(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, line string) {
 		args := strings.Split(line, " ")
-		once := normalize(quiet().root(), slices.Clone(args))
-		twice := normalize(quiet().root(), slices.Clone(once))
+		once := normalize(quiet().root(), slices.Clone(args), "")
+		twice := normalize(quiet().root(), slices.Clone(once), "")
 		if !slices.Equal(once, twice) {
 			t.Errorf("%q: first %q, then %q", args, once, twice)
 		}
