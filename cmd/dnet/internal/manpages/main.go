@@ -38,6 +38,7 @@ func write(folder, stamp string) error {
 	}
 	root := command.Root(command.Options{Version: stamp})
 	root.DisableAutoGenTag = true
+	root.InitDefaultCompletionCmd() // else it is there only when the commands run
 	header := &doc.GenManHeader{Title: "DNET", Section: "8", Source: "dnet " + stamp, Manual: "libnetwork"}
 	return doc.GenManTree(root, header, folder)
 }
