@@ -117,6 +117,9 @@ func (n *normalizer) flag(arg string) flagged {
 	flags := n.command.Flags()
 	name, value, given := strings.Cut(strings.TrimLeft(arg, "-"), "=")
 	long := flags.Lookup(name)
+	if long == nil && !n.command.HasParent() {
+		long = daemonFlag(n.command, name) // the daemon may be meant, which is known later
+	}
 	if strings.HasPrefix(arg, "--") || long != nil && len(name) > 1 {
 		if !strings.HasPrefix(arg, "--") {
 			arg = "-" + arg
@@ -130,6 +133,16 @@ func (n *normalizer) flag(arg string) flagged {
 		return flagged{daemon: true}
 	}
 	return n.letters(flags, flagged{arg: arg})
+}
+
+// daemonFlag returns a flag of the daemon, or nil.
+func daemonFlag(root *cobra.Command, name string) *pflag.Flag {
+	for _, below := range root.Commands() {
+		if below.Name() == daemonName {
+			return below.Flags().Lookup(name)
+		}
+	}
+	return nil
 }
 
 // letters looks at flags of one letter each behind one dash; all but the last are without

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/docker/libnetwork/client"
 	"github.com/docker/libnetwork/cmd/internal/settings"
 	"github.com/docker/libnetwork/config"
 	"github.com/docker/libnetwork/resolver"
@@ -62,16 +63,14 @@ func TestWhatWins(t *testing.T) {
 	}
 }
 
-func TestFlagsOfOthersStay(t *testing.T) {
-	flags, host := pflag.NewFlagSet("dnet", pflag.ContinueOnError), ""
-	flags.StringVarP(&host, "host", "H", "", "")
-	o := new(Options)
-	o.BindFlags(flags)
-	if err := flags.Parse([]string{"-H", "x", "-D"}); err != nil {
-		t.Fatal(err)
+// TestHelpTellsTheDefaults: what the help of flags says, which cannot import it from here.
+func TestHelpTellsTheDefaults(t *testing.T) {
+	if settings.DefaultDataDir != config.DefaultDataDir || settings.DefaultExecRoot != config.DefaultExecRoot {
+		t.Errorf("the help says %q and %q, the configuration %q and %q",
+			settings.DefaultDataDir, settings.DefaultExecRoot, config.DefaultDataDir, config.DefaultExecRoot)
 	}
-	if host != "x" || o.Hosts != nil || o.Debug == nil || !*o.Debug {
-		t.Errorf("host %q, options %+v", host, o)
+	if settings.DefaultHost != client.DefaultAddress {
+		t.Errorf("the daemon listens at %q, and clients ask %q", settings.DefaultHost, client.DefaultAddress)
 	}
 }
 
