@@ -26,7 +26,8 @@ const intro = `# The command line
 Written by ` + "`dnet page > docs/cli.md`" + `; a test keeps it true. ` + "`dnet COMMAND --help`" + ` says the same.
 
 Commands ask the daemon at ` + "`--host`" + `, else ` + "`$DNET_HOST`" + `, else unix:///run/libnetwork/dnet.sock. Long
-flags may have one dash, as in 2017, and ` + "`dnet -d`" + ` is ` + "`dnet daemon`" + `. Lists take
+flags may have one dash, as in 2017, and ` + "`dnet -d`" + ` is ` + "`dnet daemon`" + `, which becomes the
+program ` + "`dnetd`" + `: it is looked for beside dnet, in ` + "`$PATH`" + `, and in ` + "`/usr/libexec/dnet`" + `. Lists take
 ` + "`--format table|json|yaml|TEMPLATE`, `--quiet`, `--no-trunc` and `--filter key=value`" + `; a template
 sees the fields of package api, as in ` + "`{{.Name}}`" + `, and the functions json, join and short.
 
