@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -33,6 +34,14 @@ func TestPackage(t *testing.T) {
 		if !strings.Contains(string(out), wanted) {
 			t.Errorf("%q is not in the package:\n%s", strings.TrimSpace(wanted), out)
 		}
+	}
+	unit, err := os.ReadFile("dnet.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	started := regexp.MustCompile(`(?m)^ExecStart=(\S+)`).FindSubmatch(unit)
+	if started == nil || !strings.Contains(string(out), " ."+string(started[1])+"\n") {
+		t.Errorf("what the unit starts, %q, is not in the package:\n%s", started, out)
 	}
 	if strings.Contains(string(out), " ./usr/bin/dnet\n") {
 		t.Errorf("the package has a file of Debian's docker.io")

@@ -21,7 +21,8 @@ type Options struct {
 	Stdin, Stdout, Stderr *os.File
 	Getenv                func(string) string
 	Version               string
-	Daemon                Daemon
+	// Daemon must be there if commands are run.
+	Daemon Daemon
 }
 
 // Daemon is what runs behind `dnet daemon` and `dnet config`. It may do so by becoming
