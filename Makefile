@@ -20,14 +20,17 @@ build: ## compile everything, for this system and for the others
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo development)
 PREFIX ?= /usr/local
 
-dnet: ## build the program dnet, static, into bin/ (VERSION=)
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.stamp=$(VERSION)' -o bin/dnet ./cmd/dnet
+# The second program is the daemon, which the first one finds beside itself.
+dnet: ## build the programs dnet and dnetd, static, into bin/ (VERSION=)
+	@mkdir -p bin
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X github.com/docker/libnetwork/cmd/internal/version.stamp=$(VERSION)' -o bin/ ./cmd/dnet ./cmd/dnetd
 
-install: dnet ## install dnet, its units, man pages and completions (PREFIX=/usr/local, DESTDIR=)
-	install -D -m 755 bin/dnet '$(DESTDIR)$(PREFIX)/bin/dnet'
+install: dnet ## install dnet and dnetd, their units, man pages and completions (PREFIX=/usr/local, DESTDIR=)
+	install -d '$(DESTDIR)$(PREFIX)/bin'
+	install -m 755 bin/dnet bin/dnetd '$(DESTDIR)$(PREFIX)/bin'
 	install -d '$(DESTDIR)$(PREFIX)/lib/systemd/system' '$(DESTDIR)$(PREFIX)/share/man/man8' '$(DESTDIR)$(PREFIX)/share/bash-completion/completions'
-	for unit in service socket; do sed 's,/usr/bin/libnetwork-dnet,$(PREFIX)/bin/dnet,' packaging/dnet.$$unit >'$(DESTDIR)$(PREFIX)/lib/systemd/system/dnet.'$$unit; done
-	bin/dnet man '$(DESTDIR)$(PREFIX)/share/man/man8'
+	for unit in service socket; do sed 's,/usr/libexec/dnet/dnetd,$(PREFIX)/bin/dnetd,' packaging/dnet.$$unit >'$(DESTDIR)$(PREFIX)/lib/systemd/system/dnet.'$$unit; done
+	$(GO) run ./cmd/dnet/internal/manpages -version '$(VERSION)' '$(DESTDIR)$(PREFIX)/share/man/man8'
 	bin/dnet completion bash >'$(DESTDIR)$(PREFIX)/share/bash-completion/completions/dnet'
 
 deb: ## build a Debian package into bin/ (VERSION=)

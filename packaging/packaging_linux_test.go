@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -27,12 +28,20 @@ func TestPackage(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, wanted := range []string{
-		"./usr/bin/libnetwork-dnet\n", "./lib/systemd/system/libnetwork-dnet.service\n", "./lib/systemd/system/libnetwork-dnet.socket\n",
+		"./usr/bin/libnetwork-dnet\n", "./usr/libexec/dnet/dnetd\n", "./lib/systemd/system/libnetwork-dnet.service\n", "./lib/systemd/system/libnetwork-dnet.socket\n",
 		"./usr/share/man/man8/libnetwork-dnet.8.gz\n", "./usr/share/doc/libnetwork-dnet/examples/libnetwork.toml\n",
 	} {
 		if !strings.Contains(string(out), wanted) {
 			t.Errorf("%q is not in the package:\n%s", strings.TrimSpace(wanted), out)
 		}
+	}
+	unit, err := os.ReadFile("dnet.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	started := regexp.MustCompile(`(?m)^ExecStart=(\S+)`).FindSubmatch(unit)
+	if started == nil || !strings.Contains(string(out), " ."+string(started[1])+"\n") {
+		t.Errorf("what the unit starts, %q, is not in the package:\n%s", started, out)
 	}
 	if strings.Contains(string(out), " ./usr/bin/dnet\n") {
 		t.Errorf("the package has a file of Debian's docker.io")

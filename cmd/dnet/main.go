@@ -1,48 +1,23 @@
-// Command dnet gives containers networks: it is the daemon, and what asks the daemon.
+// Command dnet gives containers networks: it asks a daemon, which is the program dnetd.
+//
+// It starts in a few milliseconds, since it is called often, and by scripts: what takes
+// longer to load than that, the daemon, is not linked in. `dnet daemon`, `dnet -d` and
+// `dnet config check` become dnetd.
 package main
 
 import (
 	"context"
-	"io"
 	"os"
-	"runtime/debug"
 
-	"github.com/spf13/pflag"
-
-	"github.com/docker/libnetwork/cmd/dnet/internal/command"
-	"github.com/docker/libnetwork/cmd/dnet/internal/daemon"
+	"github.com/docker/libnetwork/cmd/dnet/internal/handover"
+	"github.com/docker/libnetwork/cmd/internal/command"
+	"github.com/docker/libnetwork/cmd/internal/version"
 )
 
 func main() {
 	os.Exit(command.Run(context.Background(), command.Options{
 		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		Getenv: os.Getenv, Version: version(),
-		Daemon: &background{daemon.Options{Version: version()}},
+		Getenv: os.Getenv, Version: version.Version(),
+		Daemon: handover.Daemon{Args: os.Args[1:]},
 	}))
-}
-
-// background is the daemon behind the command line.
-type background struct{ options daemon.Options }
-
-func (b *background) BindFlags(flags *pflag.FlagSet) { b.options.BindFlags(flags) }
-
-func (b *background) Run(ctx context.Context) error { return daemon.Run(ctx, b.options) }
-
-func (b *background) Check(path string, out io.Writer) error {
-	return daemon.Check(b.options, path, out)
-}
-
-// stamp is the version that `make dnet` gives to the linker.
-var stamp string //nolint:gochecknoglobals // the linker writes to nothing else
-
-// version returns the stamp, or else that of the module, which go takes from the tag when
-// it builds.
-func version() string {
-	if stamp != "" {
-		return stamp
-	}
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
-		return info.Main.Version
-	}
-	return "development"
 }

@@ -90,6 +90,21 @@ func TestImportRulesBite(t *testing.T) {
 	}
 }
 
+func TestLinkedBites(t *testing.T) {
+	for path, fine := range map[string]bool{
+		"net/http": true, "vendor/golang.org/x/net/http2/hpack": true, module + "/client": true, "github.com/spf13/cobra": true,
+		module + "/cmd/dnet": true, module + "/cmd/internal/settings": true, module + "/kernel/enter": true,
+		"github.com/spf13/cobra/doc": false, "github.com/prometheus/client_golang/prometheus": false, "go.etcd.io/bbolt": false,
+		"github.com/google/nftables": false, "github.com/vishvananda/netlink": false, "go.etcd.io/etcd/client/v3": false,
+		"github.com/BurntSushi/toml": false, module: false, module + "/kernel": false, module + "/config": false, module + "/diag": false,
+		module + "/cmd/dnetd/internal/daemon": false,
+	} {
+		if got := notToBeLinked("cmd/dnet", path); (got == "") != fine {
+			t.Errorf("%s: got %q", path, got)
+		}
+	}
+}
+
 func TestSizesBite(t *testing.T) {
 	function := func(lines int) string { return "func f() {" + strings.Repeat("\n", lines-1) + "}\n" }
 	for _, test := range []struct {

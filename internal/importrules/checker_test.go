@@ -98,6 +98,16 @@ func brokenImports(f file) []string {
 	return out
 }
 
+// notToBeLinked returns a sentence if a program may not link a package.
+func notToBeLinked(program, path string) string {
+	for _, l := range linked {
+		if l.program == program && relative(path) != program && !matchesAny(l.only, path) {
+			return fmt.Sprintf("%s links %s: %s", program, path, l.why)
+		}
+	}
+	return ""
+}
+
 // areSiblings reports whether two packages are parts of different implementations of
 // one contract.
 func areSiblings(one, other string) bool {

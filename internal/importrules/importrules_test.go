@@ -77,6 +77,25 @@ var rules = []rule{
 	},
 }
 
+// linked is all that some programs may link, be it through others: what is linked is
+// initialised at each start, used or not.
+var linked = []struct {
+	program string
+	only    []string
+	why     string
+}{
+	{
+		program: "cmd/dnet", only: []string{
+			"std", "cmd/dnet/internal/handover", "cmd/internal/...", "client", "api", "cnm", "netstate",
+			"kernel/enter", "kernel/errno", "kernel/netns", "golang.org/x/sys/unix", "golang.org/x/term",
+			"github.com/spf13/cobra", "github.com/spf13/pflag", "go.yaml.in/yaml/v3",
+			// These are for Windows.
+			"golang.org/x/sys/windows", "github.com/inconshreveable/mousetrap",
+		},
+		why: "dnet is called often and must start fast; what is heavy belongs to cmd/dnetd, or is asked of the daemon",
+	},
+}
+
 // testLibraries widen the only of a rule for files that end in _test.go.
 var testLibraries = []string{"github.com/google/go-cmp/...", "pgregory.net/rapid/...", "go.uber.org/goleak/..."}
 
@@ -95,6 +114,21 @@ func TestImports(t *testing.T) {
 	for _, f := range files {
 		for _, what := range brokenImports(f) {
 			t.Error(what)
+		}
+	}
+}
+
+func TestLinked(t *testing.T) {
+	type listed struct{ ImportPath string }
+	for _, l := range linked {
+		packages := goJSON[listed](t, "list", "-deps", "-json=ImportPath", module+"/"+l.program)
+		if len(packages) < 20 {
+			t.Errorf("%s links only %d packages", l.program, len(packages))
+		}
+		for _, p := range packages {
+			if what := notToBeLinked(l.program, p.ImportPath); what != "" {
+				t.Error(what)
+			}
 		}
 	}
 }

@@ -20,7 +20,7 @@ import (
 
 func TestMain(m *testing.M) { kerneltest.Main(m) }
 
-// program builds dnet, once, and returns its path.
+// program builds dnet, and dnetd beside it, once, and returns the path of dnet.
 func program(t testing.TB) string {
 	t.Helper()
 	path, err := build()
@@ -35,12 +35,11 @@ var build = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(folder, "dnet")
-	out, err := exec.Command("go", "build", "-o", path, "../../cmd/dnet").CombinedOutput()
+	out, err := exec.Command("go", "build", "-o", folder, "../../cmd/dnet", "../../cmd/dnetd").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("%w: %s", err, out)
 	}
-	return path, nil
+	return filepath.Join(folder, "dnet"), nil
 })
 
 // machine is a host with a place for a daemon's data.

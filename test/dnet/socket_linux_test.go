@@ -47,7 +47,7 @@ func TestUnixSocket(t *testing.T) {
 		t.Errorf("the socket has mode %s and group %d", info.Mode(), group)
 	}
 	m.refused("a daemon is already running there")
-	m.refused(fmt.Sprintf("process %d (dnet) has it", m.daemon.Process.Pid), "-H", "unix://"+m.socket+"2")
+	m.refused(fmt.Sprintf("process %d (dnetd) has it", m.daemon.Process.Pid), "-H", "unix://"+m.socket+"2")
 	m.refused("there is no such group", "--socket-group", "nosuchgroup", "-H", "unix://"+m.socket+"2")
 	if err := m.client().ping(); err != nil {
 		t.Errorf("after the others were refused: %v", err)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/docker/libnetwork/cmd/internal/settings"
 	"github.com/docker/libnetwork/config"
 	"github.com/docker/libnetwork/datastore"
 )
@@ -73,7 +74,7 @@ func storePath(cfg *config.Config) string {
 func effective(cfg *config.Config) []string {
 	hosts := cfg.Dnet.Hosts
 	if len(hosts) == 0 {
-		hosts = []string{DefaultHost}
+		hosts = []string{settings.DefaultHost}
 	}
 	d, n := &cfg.Daemon, &cfg.Dnet
 	lines := []string{

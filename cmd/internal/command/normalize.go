@@ -13,8 +13,9 @@ const program = "program"
 
 // normalize makes today's form of arguments: long flags may have one dash, as in 2017
 // (-no-trunc), and -d before a command is the command daemon, to which the flags before
-// it belong. What is behind "--", and values of flags, stay as they are.
-func normalize(root *cobra.Command, args []string) []string {
+// it belong. What is behind "--", and values of flags, stay as they are. If no command is
+// named, the one called bare is; without one of these either, there is none.
+func normalize(root *cobra.Command, args []string, bare string) []string {
 	if len(args) > 0 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) {
 		return args
 	}
@@ -23,6 +24,9 @@ func normalize(root *cobra.Command, args []string) []string {
 	for len(rest) > 0 {
 		rest = n.next(rest)
 	}
+	if !n.daemon && n.first < 0 && bare != "" {
+		return normalize(root, slices.Concat([]string{bare}, n.out), "")
+	}
 	if !n.daemon {
 		return n.out
 	}
@@ -30,10 +34,10 @@ func normalize(root *cobra.Command, args []string) []string {
 	if n.first >= 0 {
 		before, behind = n.out[:n.first], n.out[n.first:]
 	}
-	if len(behind) > 0 && behind[0] == "daemon" {
+	if len(behind) > 0 && behind[0] == daemonName {
 		behind = behind[1:]
 	}
-	return slices.Concat([]string{"daemon"}, before, behind)
+	return slices.Concat([]string{daemonName}, before, behind)
 }
 
 // normalizer goes through the arguments.
@@ -83,7 +87,7 @@ func (n *normalizer) word(arg string, rest []string) []string {
 		if below.Name() == arg || below.HasAlias(arg) {
 			if !n.command.HasParent() {
 				n.first = len(n.out) - 1
-				n.daemon = n.daemon || arg == "daemon"
+				n.daemon = n.daemon || arg == daemonName
 			}
 			n.command = below
 			return rest
@@ -113,6 +117,9 @@ func (n *normalizer) flag(arg string) flagged {
 	flags := n.command.Flags()
 	name, value, given := strings.Cut(strings.TrimLeft(arg, "-"), "=")
 	long := flags.Lookup(name)
+	if long == nil && !n.command.HasParent() {
+		long = daemonFlag(n.command, name) // the daemon may be meant, which is known later
+	}
 	if strings.HasPrefix(arg, "--") || long != nil && len(name) > 1 {
 		if !strings.HasPrefix(arg, "--") {
 			arg = "-" + arg
@@ -126,6 +133,16 @@ func (n *normalizer) flag(arg string) flagged {
 		return flagged{daemon: true}
 	}
 	return n.letters(flags, flagged{arg: arg})
+}
+
+// daemonFlag returns a flag of the daemon, or nil.
+func daemonFlag(root *cobra.Command, name string) *pflag.Flag {
+	for _, below := range root.Commands() {
+		if below.Name() == daemonName {
+			return below.Flags().Lookup(name)
+		}
+	}
+	return nil
 }
 
 // letters looks at flags of one letter each behind one dash; all but the last are without

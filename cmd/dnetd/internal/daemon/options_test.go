@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/docker/libnetwork/client"
+	"github.com/docker/libnetwork/cmd/internal/settings"
 	"github.com/docker/libnetwork/config"
 	"github.com/docker/libnetwork/resolver"
 )
@@ -25,7 +27,7 @@ func parseFlags(t *testing.T, arguments ...string) *Options {
 
 // TestWhatWins: a flag over the environment over the file over the default.
 func TestWhatWins(t *testing.T) {
-	t.Setenv(HostVariable, "")
+	t.Setenv(settings.HostVariable, "")
 	path := filepath.Join(t.TempDir(), "libnetwork.toml")
 	text := "[daemon]\ndatadir = \"/file\"\ndebug = true\n[dnet]\nhosts = [\"unix:///file\"]\nshutdownclean = true\nloglevel = \"warn\"\n"
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -44,7 +46,7 @@ func TestWhatWins(t *testing.T) {
 		cfg.Dnet.DefaultBridge != "dnet0" || cfg.Daemon.DefaultNetwork != "bridge" || !slices.Equal(cfg.Dnet.Hosts, []string{"unix:///file"}) {
 		t.Errorf("the file and the defaults come to %+v %+v", cfg.Daemon, cfg.Dnet)
 	}
-	t.Setenv(HostVariable, "unix:///environment")
+	t.Setenv(settings.HostVariable, "unix:///environment")
 	if cfg := load(); !slices.Equal(cfg.Dnet.Hosts, []string{"unix:///environment"}) {
 		t.Errorf("with the environment: %q", cfg.Dnet.Hosts)
 	}
@@ -61,16 +63,14 @@ func TestWhatWins(t *testing.T) {
 	}
 }
 
-func TestFlagsOfOthersStay(t *testing.T) {
-	flags, host := pflag.NewFlagSet("dnet", pflag.ContinueOnError), ""
-	flags.StringVarP(&host, "host", "H", "", "")
-	o := new(Options)
-	o.BindFlags(flags)
-	if err := flags.Parse([]string{"-H", "x", "-D"}); err != nil {
-		t.Fatal(err)
+// TestHelpTellsTheDefaults: what the help of flags says, which cannot import it from here.
+func TestHelpTellsTheDefaults(t *testing.T) {
+	if settings.DefaultDataDir != config.DefaultDataDir || settings.DefaultExecRoot != config.DefaultExecRoot {
+		t.Errorf("the help says %q and %q, the configuration %q and %q",
+			settings.DefaultDataDir, settings.DefaultExecRoot, config.DefaultDataDir, config.DefaultExecRoot)
 	}
-	if host != "x" || o.Hosts != nil || o.Debug == nil || !*o.Debug {
-		t.Errorf("host %q, options %+v", host, o)
+	if settings.DefaultHost != client.DefaultAddress {
+		t.Errorf("the daemon listens at %q, and clients ask %q", settings.DefaultHost, client.DefaultAddress)
 	}
 }
 

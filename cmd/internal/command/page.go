@@ -3,30 +3,11 @@ package command
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/cobra/doc"
 	"github.com/spf13/pflag"
-
-	"github.com/docker/libnetwork/cnm"
 )
-
-func (a *app) manCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "man FOLDER", Short: "Write the manual pages into a folder", Hidden: true,
-		Args: exactly("FOLDER"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := os.MkdirAll(args[0], 0o755); err != nil {
-				return cnm.E("write manual pages", cnm.Forbidden, err)
-			}
-			cmd.Root().DisableAutoGenTag = true
-			header := &doc.GenManHeader{Title: "DNET", Section: "8", Source: "dnet " + a.Version, Manual: "libnetwork"}
-			return cnm.Wrap("write manual pages", doc.GenManTree(cmd.Root(), header, args[0]))
-		},
-	}
-}
 
 func (a *app) pageCommand() *cobra.Command {
 	return &cobra.Command{
@@ -45,7 +26,8 @@ const intro = `# The command line
 Written by ` + "`dnet page > docs/cli.md`" + `; a test keeps it true. ` + "`dnet COMMAND --help`" + ` says the same.
 
 Commands ask the daemon at ` + "`--host`" + `, else ` + "`$DNET_HOST`" + `, else unix:///run/libnetwork/dnet.sock. Long
-flags may have one dash, as in 2017, and ` + "`dnet -d`" + ` is ` + "`dnet daemon`" + `. Lists take
+flags may have one dash, as in 2017, and ` + "`dnet -d`" + ` is ` + "`dnet daemon`" + `, which becomes the
+program ` + "`dnetd`" + `: it is looked for beside dnet, in ` + "`$PATH`" + `, and in ` + "`/usr/libexec/dnet`" + `. Lists take
 ` + "`--format table|json|yaml|TEMPLATE`, `--quiet`, `--no-trunc` and `--filter key=value`" + `; a template
 sees the fields of package api, as in ` + "`{{.Name}}`" + `, and the functions json, join and short.
 

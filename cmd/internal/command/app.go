@@ -7,10 +7,10 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"github.com/docker/libnetwork/client"
+	"github.com/docker/libnetwork/cmd/internal/settings"
 	"github.com/docker/libnetwork/cnm"
 )
 
@@ -21,15 +21,15 @@ type Options struct {
 	Stdin, Stdout, Stderr *os.File
 	Getenv                func(string) string
 	Version               string
-	Daemon                Daemon
+	// Daemon must be there if commands are run.
+	Daemon Daemon
 }
 
-// Daemon is what runs behind `dnet daemon` and `dnet config`.
+// Daemon is what runs behind `dnet daemon` and `dnet config`. It may do so by becoming
+// another program: then a method returns only if that cannot be.
 type Daemon interface {
-	// BindFlags adds the flags of the daemon, which fill what Run goes by.
-	BindFlags(*pflag.FlagSet)
 	// Run runs the daemon until ctx is done or it is told to end.
-	Run(ctx context.Context) error
+	Run(ctx context.Context, flags settings.Flags) error
 	// Check reads a configuration file, strictly, and writes what is in force with it. An
 	// empty path is the file that the daemon would read.
 	Check(path string, out io.Writer) error
@@ -75,7 +75,22 @@ func (a *app) notef(format string, args ...any) { _, _ = fmt.Fprintf(a.Stderr, f
 func Run(ctx context.Context, options Options) int {
 	a := newApp(options)
 	root := a.root()
-	root.SetArgs(normalize(root, options.Args))
+	return a.execute(ctx, root, normalize(root, options.Args, ""))
+}
+
+// RunDaemon is Run with nothing but the commands for which there is options.Daemon. If the
+// arguments name none, the daemon is meant.
+func RunDaemon(ctx context.Context, options Options) int {
+	a := newApp(options)
+	root := a.daemonRoot()
+	return a.execute(ctx, root, normalize(root, options.Args, daemonName))
+}
+
+// Root returns the commands, for what shows them and does not run them.
+func Root(options Options) *cobra.Command { return newApp(options).root() }
+
+func (a *app) execute(ctx context.Context, root *cobra.Command, args []string) int {
+	root.SetArgs(args)
 	ran, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		err = a.out.err

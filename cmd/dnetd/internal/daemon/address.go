@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/docker/libnetwork/cmd/internal/settings"
 	"github.com/docker/libnetwork/cnm"
 )
 
@@ -56,7 +57,7 @@ func parseAddress(text string) (address, error) {
 		return fail("fd:// stands for all sockets of systemd, and takes no name")
 	case scheme == string(unixNetwork):
 		if !filepath.IsAbs(rest) || filepath.Clean(rest) != rest {
-			return fail("want an absolute path in its shortest form, as in %s", DefaultHost)
+			return fail("want an absolute path in its shortest form, as in %s", settings.DefaultHost)
 		}
 		if len(rest) > maxSocketPath {
 			return fail("the path has %d bytes; a socket's has %d at most", len(rest), maxSocketPath)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/docker/libnetwork/client"
 	"github.com/docker/libnetwork/cnm"
@@ -20,6 +21,35 @@ const (
 
 // root returns the tree of commands.
 func (a *app) root() *cobra.Command {
+	root := a.trunk()
+	root.AddGroup(&cobra.Group{ID: things, Title: "What there is:"},
+		&cobra.Group{ID: watch, Title: "Running and watching:"}, &cobra.Group{ID: care, Title: "The daemon and its care:"})
+	add(root, things, a.networkCommand(), a.endpointCommand(), a.sandboxCommand(), a.serviceCommand(), a.containerCommand())
+	add(root, watch, a.runCommand(), a.execCommand(), a.psCommand(), a.topCommand(), a.eventsCommand(), a.dnsCommand(), a.whyCommand())
+	add(root, care, a.daemonCommand(), a.configCommand(), a.repairCommand(), a.doctorCommand(), a.dumpCommand(),
+		a.infoCommand(), a.versionCommand())
+	root.AddCommand(a.pageCommand())
+	return group(root)
+}
+
+// daemonRoot returns the tree of those that need the daemon in the program.
+func (a *app) daemonRoot() *cobra.Command {
+	root := a.trunk()
+	root.Short, root.Example = "The daemon of dnet", ""
+	root.Long = `dnetd is the daemon behind "dnet daemon", whose flags it takes, and what reads its
+configuration, behind "dnet config".`
+	group(root, a.daemonCommand(), a.configCommand())
+	// What they say is right where commands ask the daemon.
+	hide := func(f *pflag.Flag) { f.Hidden = true }
+	root.Flags().VisitAll(hide)
+	root.PersistentFlags().VisitAll(hide)
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.InitDefaultHelpCmd() // or help would be taken for a word behind the daemon
+	return root
+}
+
+// trunk returns dnet without commands: its name, its global flags, and its ways.
+func (a *app) trunk() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "dnet",
 		Short: "Networks for containers",
@@ -51,14 +81,7 @@ id of its container.`,
 	root.Flags().BoolVarP(&a.asDaemon, "daemon", "d", false, "run the daemon, as in: dnet daemon")
 	root.Flags().StringVarP(&a.logLevel, "log-level", "l", "info", "`level` of the daemon's log; debug is --debug for other commands")
 	root.Flags().StringVarP(&a.configFile, "cfg-file", "c", "", "`file` with the configuration of the daemon")
-	root.AddGroup(&cobra.Group{ID: things, Title: "What there is:"},
-		&cobra.Group{ID: watch, Title: "Running and watching:"}, &cobra.Group{ID: care, Title: "The daemon and its care:"})
-	add(root, things, a.networkCommand(), a.endpointCommand(), a.sandboxCommand(), a.serviceCommand(), a.containerCommand())
-	add(root, watch, a.runCommand(), a.execCommand(), a.psCommand(), a.topCommand(), a.eventsCommand(), a.dnsCommand(), a.whyCommand())
-	add(root, care, a.daemonCommand(), a.configCommand(), a.repairCommand(), a.doctorCommand(), a.dumpCommand(),
-		a.infoCommand(), a.versionCommand())
-	root.AddCommand(a.manCommand(), a.pageCommand())
-	return group(root)
+	return root
 }
 
 func add(root *cobra.Command, group string, commands ...*cobra.Command) {

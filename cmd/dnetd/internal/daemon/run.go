@@ -18,6 +18,7 @@ import (
 
 	"github.com/docker/libnetwork"
 	"github.com/docker/libnetwork/api/server"
+	"github.com/docker/libnetwork/cmd/internal/settings"
 	"github.com/docker/libnetwork/cnm"
 	"github.com/docker/libnetwork/config"
 	"github.com/docker/libnetwork/internal/atomicfile"
@@ -214,7 +215,7 @@ func (d *daemon) listen(ctx context.Context) (_ []listener, err error) {
 	}
 	hosts := d.config.Dnet.Hosts
 	if len(hosts) == 0 && len(passed) == 0 {
-		hosts = []string{DefaultHost}
+		hosts = []string{settings.DefaultHost}
 	}
 	addresses, err := parseAddresses(hosts, tlsConfig != nil)
 	if err != nil {

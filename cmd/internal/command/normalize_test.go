@@ -9,7 +9,7 @@ import (
 
 // quiet returns a program that nobody sees.
 func quiet() *app {
-	a := newApp(Options{Getenv: func(string) string { return "" }, Daemon: &scriptDaemon{}})
+	a := newApp(Options{Getenv: func(string) string { return "" }, Daemon: scriptDaemon{}})
 	a.out.to = io.Discard
 	return a
 }
@@ -38,6 +38,8 @@ func TestNormalize(t *testing.T) {
 		"-dHx":                                    "daemon -Hx",
 		"-H a daemon -H b":                        "daemon -H a -H b",
 		"-d daemon":                               "daemon",
+		"-d -data-dir config":                     "daemon --data-dir config",
+		"-pidfile -d -d":                          "daemon --pidfile -d",
 		"network -d":                              "network -d",
 		"network create -d x a":                   "network create -d x a",
 		"nonsense -quiet":                         "nonsense -quiet",
@@ -47,7 +49,32 @@ func TestNormalize(t *testing.T) {
 		"service publish -alias=a -alias b s":     "service publish --alias=a --alias b s",
 		"events -since 3 -filter type=x -format table": "events --since 3 --filter type=x --format table",
 	} {
-		got := strings.Join(normalize(quiet().root(), strings.Fields(from)), " ")
+		got := strings.Join(normalize(quiet().root(), strings.Fields(from), ""), " ")
+		if got != want {
+			t.Errorf("%s\n got %s\nwant %s", from, got, want)
+		}
+	}
+}
+
+// TestNormalizeBare: of a program that is one command, this command is meant.
+func TestNormalizeBare(t *testing.T) {
+	for from, want := range map[string]string{
+		"":                         "daemon",
+		"-H a -debug":              "daemon -H a --debug",
+		"-data-dir config -D":      "daemon --data-dir config -D",
+		"-d -D":                    "daemon -D",
+		"-c a daemon -D":           "daemon -c a -D",
+		"-c a config check":        "-c a config check",
+		"config":                   "config",
+		"help":                     "help",
+		"--help":                   "daemon --help",
+		"nonsense":                 "daemon nonsense",
+		"network ls":               "daemon network ls",
+		"-daemon=false -log-level": "daemon --daemon=false --log-level",
+		"__complete -d --h":        "__complete -d --h",
+	} {
+		root := quiet().daemonRoot()
+		got := strings.Join(normalize(root, strings.Fields(from), daemonName), " ")
 		if got != want {
 			t.Errorf("%s\n got %s\nwant %s", from, got, want)
 		}
@@ -62,8 +89,8 @@ func FuzzNormalize(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, line string) {
 		args := strings.Split(line, " ")
-		once := normalize(quiet().root(), slices.Clone(args))
-		twice := normalize(quiet().root(), slices.Clone(once))
+		once := normalize(quiet().root(), slices.Clone(args), "")
+		twice := normalize(quiet().root(), slices.Clone(once), "")
 		if !slices.Equal(once, twice) {
 			t.Errorf("%q: first %q, then %q", args, once, twice)
 		}

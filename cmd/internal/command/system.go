@@ -10,25 +10,23 @@ import (
 
 	"github.com/docker/libnetwork/api"
 	"github.com/docker/libnetwork/client"
+	"github.com/docker/libnetwork/cmd/internal/settings"
 	"github.com/docker/libnetwork/cnm"
 )
 
+// daemonName is the command that `dnet -d` means.
+const daemonName = "daemon"
+
 func (a *app) daemonCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "daemon", Short: "Run the daemon, in the foreground",
+		Use: daemonName, Short: "Run the daemon, in the foreground",
 		Long:    "Run the daemon, in the foreground, until it gets SIGTERM or SIGINT. Containers stay connected.",
 		Example: "  dnet daemon\n  dnet -d -D -H unix:///run/libnetwork/dnet.sock",
 		Args:    exactly(), ValidArgsFunction: cobra.NoFileCompletions,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if a.Daemon == nil {
-				return cnm.E("daemon", cnm.Unsupported, errors.New("is not in this build"))
-			}
-			return a.Daemon.Run(cmd.Context())
-		},
 	}
-	if a.Daemon != nil {
-		a.Daemon.BindFlags(cmd.Flags())
-	}
+	var flags settings.Flags
+	flags.BindFlags(cmd.Flags())
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return a.Daemon.Run(cmd.Context(), flags) }
 	return cmd
 }
 
@@ -42,10 +40,11 @@ func (a *app) configCommand() *cobra.Command {
 			if len(args) > 0 {
 				path = args[0]
 			}
-			if a.Daemon == nil {
-				return cnm.E("check the configuration", cnm.Unsupported, errors.New("there is no daemon in this build"))
+			err := a.Daemon.Check(path, a.out)
+			if errors.Is(err, cnm.Unavailable) {
+				return err // there was nobody to check it
 			}
-			return advise(a.Daemon.Check(path, a.out), "correct the file, and check it again")
+			return advise(err, "correct the file, and check it again")
 		},
 	}
 	return group(&cobra.Command{Use: "config", Short: "The daemon's configuration file"}, check)

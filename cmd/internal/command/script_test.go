@@ -11,32 +11,23 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
-	"github.com/spf13/pflag"
+
+	"github.com/docker/libnetwork/cmd/internal/settings"
 )
 
 // scriptDaemon shows what the command line gives a daemon.
-type scriptDaemon struct {
-	hosts []string
-	debug bool
-}
+type scriptDaemon struct{}
 
-func (d *scriptDaemon) BindFlags(flags *pflag.FlagSet) {
-	flags.StringArrayVarP(&d.hosts, "host", "H", nil, "listen at `address`")
-	flags.BoolVarP(&d.debug, "debug", "D", false, "log all")
-	flags.StringP("cfg-file", "c", "", "`file`")
-	flags.StringP("log-level", "l", "", "`level`")
-}
-
-func (d *scriptDaemon) Run(context.Context) error {
-	text := "daemon at " + strings.Join(d.hosts, " ")
-	if d.debug {
+func (scriptDaemon) Run(_ context.Context, flags settings.Flags) error {
+	text := "daemon at " + strings.Join(flags.Hosts, " ")
+	if flags.Debug != nil && *flags.Debug {
 		text += " debugging"
 	}
 	_, err := os.Stdout.WriteString(text + "\n")
 	return err
 }
 
-func (d *scriptDaemon) Check(path string, out io.Writer) error {
+func (scriptDaemon) Check(path string, out io.Writer) error {
 	_, err := io.WriteString(out, "checked "+path+"\n")
 	return err
 }
@@ -46,7 +37,7 @@ func TestMain(m *testing.M) {
 		"dnet": func() {
 			os.Exit(Run(context.Background(), Options{
 				Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-				Getenv: os.Getenv, Version: "1.0", Daemon: &scriptDaemon{},
+				Getenv: os.Getenv, Version: "1.0", Daemon: scriptDaemon{},
 			}))
 		},
 	})
@@ -100,7 +91,7 @@ func TestScripts(t *testing.T) {
 func runHere(ts *testscript.TestScript, _ bool, args []string) {
 	stdout, stderr := scratch(ts), scratch(ts)
 	got := Run(context.Background(), Options{
-		Args: args[1:], Stdout: stdout, Stderr: stderr, Getenv: ts.Getenv, Version: "1.0", Daemon: &scriptDaemon{},
+		Args: args[1:], Stdout: stdout, Stderr: stderr, Getenv: ts.Getenv, Version: "1.0", Daemon: scriptDaemon{},
 	})
 	for file, to := range map[*os.File]io.Writer{stdout: ts.Stdout(), stderr: ts.Stderr()} {
 		_, err := file.Seek(0, io.SeekStart)
@@ -128,7 +119,7 @@ func TestPage(t *testing.T) {
 	a := newApp(Options{Getenv: os.Getenv})
 	root := a.root()
 	writePage(&out, root)
-	got, err := os.ReadFile("../../../../docs/cli.md")
+	got, err := os.ReadFile("../../../docs/cli.md")
 	if err != nil {
 		t.Fatal(err)
 	}
