@@ -168,11 +168,12 @@ func identity(certPath, keyPath string) ([]tls.Certificate, error) {
 	return []tls.Certificate{pair}, nil
 }
 
-// isCertificate reports whether the peer is not who it should be: trying again helps
-// nobody.
+// isCertificate reports whether one side does not show who it is as the other wants it:
+// trying again helps nobody. What the plugin thinks of our certificate may come after the
+// request (RFC 8446 section 4.4), which it has then not looked at.
 func isCertificate(err error) bool {
 	var verification *tls.CertificateVerificationError
 	var record tls.RecordHeaderError
-	var alert tls.AlertError
-	return errors.As(err, &verification) || errors.As(err, &record) || errors.As(err, &alert)
+	var alert *net.OpError
+	return errors.As(err, &verification) || errors.As(err, &record) || errors.As(err, &alert) && alert.Op == "remote error"
 }

@@ -90,7 +90,7 @@ func (p *Plugin) call(ctx context.Context, method string, request, reply any, re
 	}
 	ctx, done, err := p.registry.begin(ctx)
 	if err != nil {
-		return cnm.Wrap(op, err)
+		return cnm.Wrap(op, unsent{err})
 	}
 	defer done()
 	err = p.retry(ctx, true, repeat, func() error {
@@ -155,13 +155,14 @@ func (s *session) failure(ctx, timed context.Context, err error) error {
 		err = ended(ctx)
 	case timed.Err() != nil:
 		err = cnm.E("", cnm.Timeout, fmt.Errorf("no answer within %s", s.plugin.registry.options.CallTimeout))
+	case isCertificate(err):
+		sent = false
+		err = cnm.E("", cnm.Forbidden, fmt.Errorf("%s and we do not show each other who we are as the configuration wants it: %w", s.address.at, err))
 	case sent:
 		s.lost.Store(true)
 		err = broken{cnm.E("", cnm.Unavailable, fmt.Errorf("the connection broke before the answer: %w", err))}
 	case isKnown(early.error):
 		err = early.error
-	case isCertificate(err):
-		err = cnm.E("", cnm.Forbidden, fmt.Errorf("%s does not show who it is as the configuration wants it: %w", s.address.at, early.error))
 	default:
 		s.lost.Store(true)
 		err = cnm.E("", cnm.Unavailable, early.error)

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"os"
@@ -23,6 +24,8 @@ type Call struct {
 	Method string
 	// Body is the request as it came; empty if there was none.
 	Body string
+	// Host and Accept are the headers.
+	Host, Accept string
 }
 
 // Handler serves one method.
@@ -92,7 +95,7 @@ func (p *Plugin) Start() {
 
 // Serve has the plugin serve what it is given.
 func (p *Plugin) Serve(listener net.Listener) {
-	server, done := &http.Server{Handler: p, ReadHeaderTimeout: time.Minute}, make(chan struct{})
+	server, done := &http.Server{Handler: p, ReadHeaderTimeout: time.Minute, ErrorLog: log.New(io.Discard, "", 0)}, make(chan struct{})
 	p.mu.Lock()
 	p.server, p.done = server, done
 	p.mu.Unlock()
@@ -156,7 +159,9 @@ func (p *Plugin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return // the caller has gone
 	}
-	call := Call{Method: strings.TrimPrefix(r.URL.Path, "/"), Body: string(bytes.TrimSpace(body))}
+	call := Call{
+		Method: strings.TrimPrefix(r.URL.Path, "/"), Body: string(bytes.TrimSpace(body)), Host: r.Host, Accept: r.Header.Get("Accept"),
+	}
 	p.mu.Lock()
 	p.calls = append(p.calls, call)
 	handler, known := p.handlers[call.Method]
