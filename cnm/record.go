@@ -146,6 +146,9 @@ type Endpoint struct {
 	// that everything is on the link.
 	Gateway4 netip.Addr `json:"gateway4,omitzero"`
 	Gateway6 netip.Addr `json:"gateway6,omitzero"`
+	// SeeksGateway is set by the driver's Join where the way out is another's business: a
+	// sandbox that has no gateway then gets one through the default gateway network.
+	SeeksGateway bool `json:"seeksGateway,omitempty"`
 	// Routes are further routes of the endpoint, set by the driver's Join.
 	Routes []StaticRoute `json:"routes,omitempty"`
 	// Priority decides which endpoint gives the default route: the highest wins.

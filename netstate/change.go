@@ -92,6 +92,9 @@ func (l Link) String() string {
 	if l.Parent != "" {
 		fmt.Fprintf(&b, " parent %s", l.Parent)
 	}
+	if l.Source != "" {
+		fmt.Fprintf(&b, " from %s", l.Source)
+	}
 	if l.VLANID != 0 {
 		fmt.Fprintf(&b, " id %d", l.VLANID)
 	}

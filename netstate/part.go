@@ -69,6 +69,9 @@ const (
 	Dummy Kind = "dummy"
 	// IFB is where a Limit on what a link receives lets it wait.
 	IFB Kind = "ifb"
+	// Adopted is a link that somebody else made on the host, as Source. It is moved to where
+	// it is wished under its new name, and back when its owner goes.
+	Adopted Kind = "adopted"
 	// Existing is a link that is there already and stays when its owner goes, as
 	// the loopback. It is brought up; it is never marked, created or deleted.
 	Existing Kind = "existing"
@@ -85,7 +88,7 @@ type Link struct {
 	// MAC zero leaves the choice to the kernel.
 	MAC MAC `json:"mac,omitzero"`
 	// MTU is in bytes; zero means DefaultMTU, for links with a Parent that of the
-	// Parent, and for Existing and adopted links "as it is".
+	// Parent, and for links that somebody else made "as it is".
 	MTU int `json:"mtu,omitempty"`
 	// Isolated keeps a port of a bridge from the other isolated ports of that bridge: it
 	// reaches only the bridge itself and ports that are not isolated.
@@ -111,6 +114,8 @@ type Link struct {
 	Flag Mode `json:"flag,omitempty"`
 	// VLANID, of a VLAN, is 1 to 4094.
 	VLANID int `json:"vlanID,omitempty"`
+	// Source, of an Adopted link, is what it is called on the host.
+	Source string `json:"source,omitempty"`
 	// Carries says what is to hang on the link. One that cannot carry it is refused when
 	// it is brought up. It is zero in observed links.
 	Carries Load `json:"carries,omitzero"`
