@@ -127,13 +127,12 @@ func (s *session) exchange(ctx context.Context, method string, body []byte, repl
 		return s.failure(ctx, timed, err)
 	}
 	defer response.Body.Close() //nolint:errcheck // it was only read
-	most := s.plugin.registry.options.MaxReply
-	answer, err := io.ReadAll(io.LimitReader(response.Body, most+1))
+	answer, err := io.ReadAll(io.LimitReader(response.Body, longestReply+1))
 	if err != nil {
 		return s.failure(ctx, timed, err)
 	}
-	if int64(len(answer)) > most {
-		return garbage("the answer is longer than %d bytes", most)
+	if len(answer) > longestReply {
+		return garbage("the answer is longer than %d bytes", longestReply)
 	}
 	return decode(response.StatusCode, answer, reply)
 }
@@ -152,15 +151,15 @@ func (s *session) failure(ctx, timed context.Context, err error) error {
 	sent := !errors.As(err, &early)
 	switch {
 	case ctx.Err() != nil:
-		err = ended(ctx)
+		err = Unsettled(ended(ctx))
 	case timed.Err() != nil:
-		err = cnm.E("", cnm.Timeout, fmt.Errorf("no answer within %s", s.plugin.registry.options.CallTimeout))
+		err = Unsettled(cnm.E("", cnm.Timeout, fmt.Errorf("no answer within %s", s.plugin.registry.options.CallTimeout)))
 	case isCertificate(err):
 		sent = false
 		err = cnm.E("", cnm.Forbidden, fmt.Errorf("%s and we do not show each other who we are as the configuration wants it: %w", s.address.at, err))
 	case sent:
 		s.lost.Store(true)
-		err = broken{cnm.E("", cnm.Unavailable, fmt.Errorf("the connection broke before the answer: %w", err))}
+		err = broken{Unsettled(cnm.E("", cnm.Unavailable, fmt.Errorf("the connection broke before the answer: %w", err)))}
 	case isKnown(early.error):
 		err = early.error
 	default:

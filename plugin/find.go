@@ -25,13 +25,15 @@ const (
 
 // checkName refuses what could be anything but the name of a file in the folders.
 func checkName(name string) error {
-	if validName(name) {
+	if ValidName(name) {
 		return nil
 	}
 	return cnm.E("", cnm.Invalid, fmt.Errorf("is no name of a plugin: want 1 to %d letters, digits, '_', '.' and '-', the first a letter or digit", longestName))
 }
 
-func validName(name string) bool {
+// ValidName reports whether a plugin can have the name: 1 to 64 letters, digits, '_', '.'
+// and '-', of which the first is a letter or digit.
+func ValidName(name string) bool {
 	if name == "" || len(name) > longestName {
 		return false
 	}
@@ -151,7 +153,7 @@ func socketNames(folder string) ([]string, error) {
 			info, err := os.Lstat(filepath.Join(folder, name, name+".sock"))
 			isSocket = err == nil && info.Mode()&fs.ModeSocket != 0
 		}
-		if isSocket && validName(name) {
+		if isSocket && ValidName(name) {
 			names = append(names, name)
 		}
 	}
@@ -167,7 +169,7 @@ func specNames(folder string) ([]string, error) {
 	for _, e := range found {
 		extension := filepath.Ext(e.Name())
 		name := strings.TrimSuffix(e.Name(), extension)
-		if e.Type().IsRegular() && (extension == ".spec" || extension == ".json") && validName(name) {
+		if e.Type().IsRegular() && (extension == ".spec" || extension == ".json") && ValidName(name) {
 			names = append(names, name)
 		}
 	}

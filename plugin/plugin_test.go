@@ -30,7 +30,7 @@ const (
 func registry(t *testing.T, p *plugintest.Plugin) *plugin.Registry {
 	t.Helper()
 	r := plugin.New(plugin.Options{
-		SocketFolders: []string{p.Folder}, SpecFolders: []string{p.Folder}, CallTimeout: callTimeout, RetryFor: retryFor, MaxReply: 4096,
+		SocketFolders: []string{p.Folder}, SpecFolders: []string{p.Folder}, CallTimeout: callTimeout, RetryFor: retryFor,
 	})
 	t.Cleanup(func() {
 		if err := r.Close(); err != nil {
@@ -93,8 +93,8 @@ func TestAnswers(t *testing.T) {
 		"other type":    {200, `{"Text":1}`, reply{}, cnm.Internal, `cannot be read`, true},
 		"Err no text":   {200, `{"Err":{}}`, reply{}, cnm.Internal, `cannot be read`, true},
 		"deep":          {200, `{"Items":` + strings.Repeat("[", 2000) + `}`, reply{}, cnm.Internal, `cannot be read`, true},
-		"longest":       {200, `{"Text":"` + strings.Repeat("x", 4096-11) + `"}`, reply{Text: strings.Repeat("x", 4096-11)}, "", "", false},
-		"too long":      {200, `{"Text":"` + strings.Repeat("x", 4096-10) + `"}`, reply{}, cnm.Internal, `longer than 4096 bytes`, true},
+		"longest":       {200, `{"Text":"` + strings.Repeat("x", 1<<20-11) + `"}`, reply{Text: strings.Repeat("x", 1<<20-11)}, "", "", false},
+		"too long":      {200, `{"Text":"` + strings.Repeat("x", 1<<20-10) + `"}`, reply{}, cnm.Internal, `longer than 1048576 bytes`, true},
 		"long words":    {500, `{"Err":"` + strings.Repeat("x", 1000) + `"}`, reply{}, cnm.Internal, strings.Repeat("x", 512) + `..."`, false},
 		"not UTF-8 500": {500, "\xff\xfe", reply{}, cnm.Internal, `the plugin says "?"`, false},
 	} {
@@ -430,5 +430,26 @@ func TestClose(t *testing.T) {
 	if after := runtime.NumGoroutine(); after > before {
 		stacks := make([]byte, 1<<16)
 		t.Errorf("%d goroutines before, %d after:\n%s", before, after, stacks[:runtime.Stack(stacks, true)])
+	}
+}
+
+func TestSettled(t *testing.T) {
+	cause := cnm.E("join", cnm.Timeout, errors.New("no answer"))
+	if plugin.Settled(nil) != nil || plugin.Unsettled(nil) != nil {
+		t.Error("nil does not stay nil")
+	}
+	for _, test := range []struct {
+		err  error
+		want bool
+	}{
+		{cause, false}, {plugin.Unsettled(cause), true}, {fmt.Errorf("x: %w", plugin.Unsettled(cause)), true}, {cnm.Wrap("x", plugin.Unsettled(cause)), true},
+		{plugin.Settled(plugin.Unsettled(cause)), false}, {fmt.Errorf("x: %w", plugin.Settled(plugin.Unsettled(cause))), false}, {nil, false},
+	} {
+		if got := plugin.MayHaveHappened(test.err); got != test.want {
+			t.Errorf("%v: %v", test.err, got)
+		}
+		if test.err != nil && !errors.Is(test.err, cnm.Timeout) {
+			t.Errorf("%v: has lost its kind", test.err)
+		}
 	}
 }

@@ -18,8 +18,6 @@ const (
 	DefaultCallTimeout = 30 * time.Second
 	// DefaultRetryFor is how long a plugin may take to come up, as with Docker.
 	DefaultRetryFor = 30 * time.Second
-	// DefaultMaxReply is how long an answer may be, in bytes.
-	DefaultMaxReply = 1 << 20
 )
 
 // Options say where plugins are, and how patient to be with them. The zero Options are
@@ -36,8 +34,6 @@ type Options struct {
 	// RetryFor bounds how long a plugin that cannot be connected to is tried again;
 	// zero means DefaultRetryFor, less than zero not at all.
 	RetryFor time.Duration
-	// MaxReply bounds an answer, in bytes; zero means DefaultMaxReply.
-	MaxReply int64
 }
 
 func (o Options) withDefaults() Options {
@@ -49,7 +45,6 @@ func (o Options) withDefaults() Options {
 	}
 	o.CallTimeout = cmp.Or(max(o.CallTimeout, 0), DefaultCallTimeout)
 	o.RetryFor = max(cmp.Or(o.RetryFor, DefaultRetryFor), 0)
-	o.MaxReply = cmp.Or(max(o.MaxReply, 0), DefaultMaxReply)
 	return o
 }
 

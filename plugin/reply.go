@@ -11,6 +11,9 @@ import (
 	"github.com/docker/libnetwork/cnm"
 )
 
+// longestReply is far more than what any method answers, in bytes.
+const longestReply = 1 << 20
+
 // longestText bounds what of a plugin's own words gets into an error, in bytes.
 const longestText = 512
 
@@ -61,18 +64,46 @@ type broken struct{ error }
 
 func (b broken) Unwrap() error { return b.error }
 
+// unsettled is for a request that was on its way, without an answer that makes sense;
+// settled is for one whose outcome is known.
+type (
+	unsettled struct{ error }
+	settled   struct{ error }
+)
+
+func (u unsettled) Unwrap() error { return u.error }
+
+func (s settled) Unwrap() error { return s.error }
+
 // MayHaveHappened reports whether the plugin may have done what it was asked for in a
-// call that failed with the error: the request was on its way, and there was no answer
-// to it that makes sense.
+// call that failed with the error: the request was on its way, there was no answer to it
+// that makes sense, and nobody has taken it back since.
 func MayHaveHappened(err error) bool {
-	var answered *Error
-	var early unsent
-	return err != nil && !errors.As(err, &early) && !errors.As(err, &answered) && !errors.Is(err, NotImplemented)
+	var open unsettled
+	return errors.As(err, &open) && !errors.As(err, new(unsent)) && !errors.As(err, new(settled))
+}
+
+// Unsettled marks an error such that MayHaveHappened is true of it: for a caller to whom
+// the answer makes no sense. Nil stays nil.
+func Unsettled(err error) error {
+	if err == nil {
+		return nil
+	}
+	return unsettled{err}
+}
+
+// Settled marks an error such that MayHaveHappened is false of it: for a caller who has
+// taken back what may have happened. Nil stays nil.
+func Settled(err error) error {
+	if err == nil {
+		return nil
+	}
+	return settled{err}
 }
 
 // garbage is for answers that the protocol does not know. The plugin has a defect.
 func garbage(format string, values ...any) error {
-	return cnm.E("", cnm.Internal, fmt.Errorf("the plugin does not keep to the protocol: "+format, values...))
+	return Unsettled(cnm.E("", cnm.Internal, fmt.Errorf("the plugin does not keep to the protocol: "+format, values...)))
 }
 
 // failed is how plugins report an error: network drivers as Err, address managers as
