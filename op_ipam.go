@@ -67,7 +67,7 @@ func (c *controller) allocatePools(ctx context.Context, u *undo.Stack, rec *cnm.
 			rec.IPAM.AddressSpace = global
 		}
 	}
-	plan, err := planAddresses(driver, rec)
+	plan, err := planAddresses(ctx, driver, rec)
 	if err != nil {
 		return err
 	}
@@ -145,7 +145,7 @@ func (a *allocator) gateway(ctx context.Context, rec *cnm.Network, conf cnm.Pool
 		}
 		return gateway, nil
 	}
-	if a.plan.NoGateway && !conf.Gateway.IsValid() {
+	if none := pool.Prefix.Addr().Is4() && a.plan.NoGateway4 || pool.Prefix.Addr().Is6() && a.plan.NoGateway6; none && !conf.Gateway.IsValid() {
 		return netip.Prefix{}, nil
 	}
 	granted, err := a.address(ctx, cnm.AddressRequest{

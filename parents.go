@@ -122,13 +122,13 @@ func (c *controller) realiseNetwork(ctx context.Context, u *undo.Stack, rec *cnm
 // addressPlanner is a driver that has its say in which addresses a network takes before
 // any endpoint does. Others want a gateway in each subnet.
 type addressPlanner interface {
-	PlanAddresses(*cnm.Network) (cnm.AddressPlan, error)
+	PlanAddresses(context.Context, *cnm.Network) (cnm.AddressPlan, error)
 }
 
 // planAddresses asks the driver, if it has a say.
-func planAddresses(driver cnm.Driver, rec *cnm.Network) (cnm.AddressPlan, error) {
+func planAddresses(ctx context.Context, driver cnm.Driver, rec *cnm.Network) (cnm.AddressPlan, error) {
 	if planner, ok := driver.(addressPlanner); ok {
-		return planner.PlanAddresses(rec)
+		return planner.PlanAddresses(ctx, rec)
 	}
 	return cnm.AddressPlan{}, nil
 }

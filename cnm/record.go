@@ -90,8 +90,8 @@ type Subnet struct {
 // endpoints. The zero plan is a gateway, chosen by the address manager unless the user
 // did.
 type AddressPlan struct {
-	// NoGateway takes one only if the user names it.
-	NoGateway bool
+	// NoGateway4 and NoGateway6 take one of the family only if the user names it.
+	NoGateway4, NoGateway6 bool
 	// Host takes an address for the host, Subnet.Host.
 	Host bool
 }

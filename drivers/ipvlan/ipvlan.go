@@ -47,7 +47,7 @@ func parse(n *cnm.Network) (network, error) {
 func (o network) routed() bool { return o.mode != netstate.ModeL2 }
 
 // PlanAddresses says that a gateway is only what the user names.
-func (*Driver) PlanAddresses(n *cnm.Network) (cnm.AddressPlan, error) {
+func (*Driver) PlanAddresses(_ context.Context, n *cnm.Network) (cnm.AddressPlan, error) {
 	o, err := parse(n)
 	if err != nil {
 		return cnm.AddressPlan{}, err
@@ -57,7 +57,7 @@ func (*Driver) PlanAddresses(n *cnm.Network) (cnm.AddressPlan, error) {
 			return cnm.AddressPlan{}, cnm.E("", cnm.Invalid, fmt.Errorf("gateway %s: mode %s: %w", conf.Gateway, o.mode, parentlink.ErrNoGateway))
 		}
 	}
-	return cnm.AddressPlan{NoGateway: true}, nil
+	return cnm.AddressPlan{NoGateway4: true, NoGateway6: true}, nil
 }
 
 // CreateNetwork implements cnm.Driver. A network without a parent is internal.

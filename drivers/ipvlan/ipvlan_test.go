@@ -109,11 +109,11 @@ func TestNetworkOptions(t *testing.T) {
 func TestPlanAddresses(t *testing.T) {
 	for mode, kind := range map[string]cnm.Kind{"l2": "", "l3": cnm.Invalid, "l3s": cnm.Invalid} {
 		n := network("ipvlan_mode=" + mode)
-		if got, err := ipvlan.New().PlanAddresses(n); err != nil || got != (cnm.AddressPlan{NoGateway: true}) {
+		if got, err := ipvlan.New().PlanAddresses(t.Context(), n); err != nil || got != (cnm.AddressPlan{NoGateway4: true, NoGateway6: true}) {
 			t.Errorf("%s: got %+v, %v", mode, got, err)
 		}
 		n.IPAM.IPv4[0].Gateway = netip.MustParseAddr("192.0.2.1")
-		if _, err := ipvlan.New().PlanAddresses(n); kind == "" && err != nil || kind != "" && !errors.Is(err, kind) {
+		if _, err := ipvlan.New().PlanAddresses(t.Context(), n); kind == "" && err != nil || kind != "" && !errors.Is(err, kind) {
 			t.Errorf("%s with a gateway: error %v, want kind %q", mode, err, kind)
 		}
 	}

@@ -48,9 +48,9 @@ func parse(n *cnm.Network) (network, error) {
 
 // PlanAddresses says that a gateway is only what the user names, and that the host has an
 // address of its own if it is to talk to the containers.
-func (*Driver) PlanAddresses(n *cnm.Network) (cnm.AddressPlan, error) {
+func (*Driver) PlanAddresses(_ context.Context, n *cnm.Network) (cnm.AddressPlan, error) {
 	o, err := parse(n)
-	return cnm.AddressPlan{NoGateway: true, Host: o.shim}, err
+	return cnm.AddressPlan{NoGateway4: true, NoGateway6: true, Host: o.shim}, err
 }
 
 // CreateNetwork implements cnm.Driver. A network without a parent is internal.

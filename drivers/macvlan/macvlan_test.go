@@ -119,9 +119,9 @@ func TestNetworkOptions(t *testing.T) {
 
 func TestPlanAddresses(t *testing.T) {
 	for option, want := range map[string]cnm.AddressPlan{
-		"parent=eth0": {NoGateway: true}, prefix + "macvlan.host_shim=true": {NoGateway: true, Host: true},
+		"parent=eth0": {NoGateway4: true, NoGateway6: true}, prefix + "macvlan.host_shim=true": {NoGateway4: true, NoGateway6: true, Host: true},
 	} {
-		if got, err := macvlan.New().PlanAddresses(network(option)); err != nil || got != want {
+		if got, err := macvlan.New().PlanAddresses(t.Context(), network(option)); err != nil || got != want {
 			t.Errorf("%s: got %+v, %v; want %+v", option, got, err, want)
 		}
 	}

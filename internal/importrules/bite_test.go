@@ -40,6 +40,14 @@ func TestImportRulesBite(t *testing.T) {
 		{"resolver", "a.go", "golang.org/x/net/ipv4", "gets its sockets from outside"},
 		{"resolver", "a.go", module + "/kernel/netns", "gets its sockets from outside"},
 
+		{"plugin", "a.go", module + "/cnm", ""},
+		{"plugin", "a.go", module + "/drivers/remote", "knows nothing of what they mean"},
+		{"plugin", "a_test.go", module + "/plugin/plugintest", ""},
+		{"plugin", "a.go", module + "/plugin/plugintest", "imported by tests only"},
+		{"plugin", "a.go", module, "only programs import the root"},
+		{"plugin/server", "a.go", module, ""},
+		{"drivers/remote", "a.go", module + "/plugin", ""},
+
 		{"drivers/bridge", "a.go", "syscall", ""},
 		{"drivers/bridge", "a.go", "golang.org/x/sys/unix", "below kernel/"},
 		{"drivers/bridge", "a_test.go", "github.com/vishvananda/netlink", "below kernel/"},

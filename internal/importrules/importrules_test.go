@@ -25,7 +25,7 @@ var public = []string{
 }
 
 // aboveRoot are the programs, and what serves and calls the API.
-var aboveRoot = []string{"cmd/...", "api/...", "client/...", "diag/...", "plugin/...", "test/...", "examples/..."}
+var aboveRoot = []string{"cmd/...", "api/...", "client/...", "diag/...", "plugin/server/...", "test/...", "examples/..."}
 
 // kernelLibraries make system calls.
 var kernelLibraries = []string{
@@ -38,7 +38,7 @@ var kernelLibraries = []string{
 var contracts = []string{"drivers", "ipams", "datastore"}
 
 // suites are imported by tests alone, with the programs below test/.
-var suites = []string{"datastore/storetest", "kernel/kerneltest"}
+var suites = []string{"datastore/storetest", "kernel/kerneltest", "plugin/plugintest"}
 
 // rules are checked for each file of the packages in of that are not in except. An
 // import must match one of only, if there are any, and none of never.
@@ -58,6 +58,10 @@ var rules = []rule{
 	{
 		of: []string{"resolver/..."}, only: []string{"std", "cnm", "netstate", "resolver", "github.com/miekg/dns"},
 		why: "resolver gets its sockets from outside: it imports the vocabulary and a library for messages",
+	},
+	{
+		of: []string{"plugin"}, only: []string{"std", "cnm", "plugin/plugintest"},
+		why: "plugin carries requests and answers, and knows nothing of what they mean",
 	},
 	{
 		of: []string{"..."}, except: []string{"kernel/...", "test/..."}, never: kernelLibraries,

@@ -52,8 +52,28 @@ const placeholder = "IFNAME"
 // Parse reads an endpoint's options. The MTU, in bytes, is that of its interface; zero
 // means that it is not known.
 func Parse(ep *cnm.Endpoint, mtu int) (*Endpoint, error) {
-	d := label.NewDecoder(ep.Options, []string{optName}, []string{optIfname}, []string{optSysctls},
-		[]string{optIngress}, []string{optEgress}, []string{inBurst}, []string{outBurst})
+	return parse(ep.Options, mtu)
+}
+
+// ParseOurs is Parse for an endpoint that has other options as well, which are somebody
+// else's business.
+func ParseOurs(ep *cnm.Endpoint, mtu int) (*Endpoint, error) {
+	ours := make(map[string]string)
+	for _, spellings := range known() {
+		if value, ok := ep.Options[spellings[0]]; ok {
+			ours[spellings[0]] = value
+		}
+	}
+	return parse(ours, mtu)
+}
+
+// known are the options of every endpoint with an interface.
+func known() [][]string {
+	return [][]string{{optName}, {optIfname}, {optSysctls}, {optIngress}, {optEgress}, {inBurst}, {outBurst}}
+}
+
+func parse(options map[string]string, mtu int) (*Endpoint, error) {
+	d := label.NewDecoder(options, known()...)
 	e := &Endpoint{Ifname: d.String(optIfname)}
 	if d.Has(optIfname) && !ValidName(e.Ifname) {
 		d.Refuse(optIfname, "an interface name: 1 to 15 characters without blanks, '/' and ':'")

@@ -1,0 +1,18 @@
+package remote
+
+import (
+	"encoding/json"
+
+	"github.com/docker/libnetwork/cnm"
+	"github.com/docker/libnetwork/internal/linkoption"
+	"github.com/docker/libnetwork/netstate"
+)
+
+// AcceptJoin is what Join does with an answer.
+func AcceptJoin(n *cnm.Network, ep *cnm.Endpoint, sandbox *cnm.Sandbox, answer []byte) ([]netstate.Part, error) {
+	var reply joinReply
+	if err := json.Unmarshal(answer, &reply); err != nil {
+		return nil, err
+	}
+	return accept(n, ep, sandbox, &linkoption.Endpoint{}, reply)
+}
