@@ -68,7 +68,24 @@ func (ep *endpoint) DriverInfo() (map[string]interface{}, error) {
 	case rec.PortBindings != nil:
 		info[netlabel.PortMap] = bindingsTo(rec.PortBindings)
 	}
+	network := ep.n.record.Load()
+	if driver, ok := ep.n.c.driverOf(network).(informer); ok {
+		told, err := driver.EndpointOperInfo(context.Background(), network, rec)
+		if err != nil {
+			return nil, operationError("driver info of "+ep.subject(), err)
+		}
+		for key, value := range told {
+			if _, ours := info[key]; !ours {
+				info[key] = value
+			}
+		}
+	}
 	return info, nil
+}
+
+// informer is a driver that tells more of an endpoint than its record does.
+type informer interface {
+	EndpointOperInfo(context.Context, *cnm.Network, *cnm.Endpoint) (map[string]any, error)
 }
 
 func (ep *endpoint) gone() error { return &UnknownEndpointError{name: ep.Name(), id: ep.ID()} }

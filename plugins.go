@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"github.com/docker/libnetwork/cnm"
+	"github.com/docker/libnetwork/drivers/remote"
 	"github.com/docker/libnetwork/internal/linkoption"
+	remoteipam "github.com/docker/libnetwork/ipams/remote"
 	"github.com/docker/libnetwork/plugin"
 )
 
@@ -16,6 +18,7 @@ import (
 type remoteDriver interface {
 	cnm.Driver
 	connector
+	informer
 	// Scope asks how far the driver's networks reach.
 	Scope(context.Context) (cnm.Scope, error)
 }
@@ -47,7 +50,7 @@ func (c *controller) remoteDriverEntry(name string) driverEntry {
 	defer p.mu.Unlock()
 	driver, ok := p.drivers[name]
 	if !ok {
-		driver = toldDriver{newRemoteDriver(p.registry, name), c}
+		driver = toldDriver{remote.New(p.registry, name), c}
 		p.drivers[name] = driver
 	}
 	return driverEntry{driver: driver, scope: cnm.Local}
@@ -86,7 +89,7 @@ func (c *controller) remoteIPAMOf(name string) remoteIPAM {
 	defer p.mu.Unlock()
 	ipam, ok := p.ipams[name]
 	if !ok {
-		ipam = newRemoteIPAM(p.registry, name)
+		ipam = remoteipam.New(p.registry, name)
 		p.ipams[name] = ipam
 	}
 	return ipam
