@@ -320,7 +320,7 @@ func offer(p *plugintest.Plugin, pools ...string) {
 func TestAvoid(t *testing.T) {
 	p, m := start(t)
 	avoid := []netip.Prefix{prefix("10.1.0.0/16"), prefix("10.2.3.0/24"), prefix("192.168.0.0/16")}
-	ask := func(request cnm.PoolRequest) (cnm.Pool, error, []string) {
+	ask := func(request cnm.PoolRequest) (cnm.Pool, []string, error) {
 		t.Helper()
 		p.Calls()
 		request.Avoid = avoid
@@ -328,18 +328,17 @@ func TestAvoid(t *testing.T) {
 		var released []string
 		requests := 0
 		for _, c := range p.Calls() {
-			switch {
-			case c.Method == "IpamDriver.RequestPool":
+			if c.Method == "IpamDriver.RequestPool" {
 				requests++
-			default:
-				released = append(released, c.Body)
+				continue
 			}
+			released = append(released, c.Body)
 		}
-		return pool, err, append([]string{fmt.Sprint(requests)}, released...)
+		return pool, append([]string{fmt.Sprint(requests)}, released...), err
 	}
 
 	offer(p, "a=10.1.0.0/16", "b=10.2.0.0/16", "c=10.3.0.0/16")
-	pool, err, did := ask(cnm.PoolRequest{})
+	pool, did, err := ask(cnm.PoolRequest{})
 	if err != nil || pool.ID != "c" {
 		t.Errorf("pool %+v, %v", pool, err)
 	}
@@ -348,22 +347,22 @@ func TestAvoid(t *testing.T) {
 	}
 
 	offer(p, "a=10.1.0.0/16")
-	if pool, err, did = ask(cnm.PoolRequest{Pool: prefix("10.1.0.0/16")}); err != nil || pool.ID != "a" || len(did) != 1 {
+	if pool, did, err = ask(cnm.PoolRequest{Pool: prefix("10.1.0.0/16")}); err != nil || pool.ID != "a" || len(did) != 1 {
 		t.Errorf("one that was chosen: pool %+v, %v, %q", pool, err, did)
 	}
-	if _, err, did = ask(cnm.PoolRequest{}); !errors.Is(err, cnm.Exhausted) || !strings.Contains(err.Error(), `offers subnet "10.1.0.0/16" again`) || len(did) != 2 {
+	if _, did, err = ask(cnm.PoolRequest{}); !errors.Is(err, cnm.Exhausted) || !strings.Contains(err.Error(), `offers subnet "10.1.0.0/16" again`) || len(did) != 2 {
 		t.Errorf("the same again: error %v, %q", err, did)
 	}
 	offer(p, "a=10.1.0.0/16", "a=10.9.0.0/16")
-	if _, err, did = ask(cnm.PoolRequest{}); !errors.Is(err, cnm.Internal) || !strings.Contains(err.Error(), "two subnets") || len(did) != 2 {
+	if _, did, err = ask(cnm.PoolRequest{}); !errors.Is(err, cnm.Internal) || !strings.Contains(err.Error(), "two subnets") || len(did) != 2 {
 		t.Errorf("the same id: error %v, %q", err, did)
 	}
 	offer(p, "a=10.1.0.0/16", "b=10.9.0.0")
-	if _, err, did = ask(cnm.PoolRequest{}); !errors.Is(err, cnm.Internal) || len(did) != 3 {
+	if _, did, err = ask(cnm.PoolRequest{}); !errors.Is(err, cnm.Internal) || len(did) != 3 {
 		t.Errorf("nonsense after an overlap: error %v, %q", err, did)
 	}
 	offer(p, "n=0.0.0.0/0")
-	if pool, err, _ = ask(cnm.PoolRequest{}); err != nil || pool.ID != "n" {
+	if pool, _, err = ask(cnm.PoolRequest{}); err != nil || pool.ID != "n" {
 		t.Errorf("all addresses: pool %+v, %v", pool, err)
 	}
 
@@ -372,16 +371,16 @@ func TestAvoid(t *testing.T) {
 		endless = append(endless, fmt.Sprintf("%d=192.168.%d.0/24", i, i))
 	}
 	offer(p, endless...)
-	if _, err, did = ask(cnm.PoolRequest{}); !errors.Is(err, cnm.Exhausted) || !strings.Contains(err.Error(), "64 subnets") || did[0] != "64" || len(did) != 65 {
+	if _, did, err = ask(cnm.PoolRequest{}); !errors.Is(err, cnm.Exhausted) || !strings.Contains(err.Error(), "64 subnets") || did[0] != "64" || len(did) != 65 {
 		t.Errorf("error %v, %d answers", err, len(did))
 	}
 	p.Answer("IpamDriver.ReleasePool", `{"Error":"stuck"}`)
 	offer(p, "a=10.1.0.0/16", "c=10.3.0.0/16")
-	if pool, err, did = ask(cnm.PoolRequest{}); err != nil || pool.ID != "c" || len(did) != 2 {
+	if pool, did, err = ask(cnm.PoolRequest{}); err != nil || pool.ID != "c" || len(did) != 2 {
 		t.Errorf("a release that fails: pool %+v, %v, %q", pool, err, did)
 	}
 	offer(p, "a=10.1.0.0/16")
-	if _, err, _ = ask(cnm.PoolRequest{}); !errors.Is(err, cnm.Exhausted) || !strings.Contains(err.Error(), "stuck") {
+	if _, _, err = ask(cnm.PoolRequest{}); !errors.Is(err, cnm.Exhausted) || !strings.Contains(err.Error(), "stuck") {
 		t.Errorf("error %v", err)
 	}
 }
