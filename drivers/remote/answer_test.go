@@ -143,6 +143,26 @@ func TestEndpointOptions(t *testing.T) {
 	}
 }
 
+func TestNetworkOptions(t *testing.T) {
+	p, d := start(t)
+	const prefix = "com.docker.network."
+	for option, bad := range map[string]bool{
+		"anything=goes": false, prefix + "bridge.name=br0": false, prefix + "driver.mtu=x": false, prefix + "container_iface_prefix=net": false,
+		prefix + "container_iface_prefix=": true, prefix + "container_iface_prefix=thirteen-char": true, "containerifaceprefix=a/b": true,
+		prefix + "container_iface_prefix=lo": true, prefix + "container_iface_prefix=eth%d": true,
+		prefix + "advertise_addr_nmsgs=3": false, prefix + "advertise_addr_nmsgs=4": true, prefix + "advertise_addr_ms=99": true, prefix + "advertise_addr_ms=2000": false,
+	} {
+		n := network()
+		key, value, _ := strings.Cut(option, "=")
+		n.Options = map[string]string{key: value}
+		p.Calls()
+		_, err := d.CreateNetwork(t.Context(), n)
+		if asked := len(p.Calls()) > 0; bad == asked || bad != errors.Is(err, cnm.Invalid) || !bad && err != nil {
+			t.Errorf("%s: error %v, the plugin was asked: %v", option, err, asked)
+		}
+	}
+}
+
 // What answers to a join come to.
 func TestJoinGolden(t *testing.T) {
 	p, d := start(t)

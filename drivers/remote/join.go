@@ -81,11 +81,13 @@ func accept(n *cnm.Network, ep *cnm.Endpoint, sandbox *cnm.Sandbox, own *linkopt
 // is known to be free. Other beginnings get the number of the join, which no other
 // endpoint of the sandbox has.
 func nameInterface(n *cnm.Network, ep *cnm.Endpoint, own *linkoption.Endpoint, names interfaceName) error {
-	_, byNetwork := n.Options[labelPrefix]
+	start, err := checkNetwork(n)
 	switch {
+	case err != nil:
+		return err
 	case own.Ifname != "":
 		ep.Interface = own.Ifname
-	case byNetwork:
+	case start != "":
 	case names.DstName != "":
 		ep.Interface = names.DstName
 	case names.DstPrefix == "":

@@ -13,7 +13,6 @@ const (
 	labelIPv4     = prefix + "enable_ipv4"
 	labelIPv6     = prefix + "enable_ipv6"
 	labelInternal = prefix + "internal"
-	labelPrefix   = prefix + "container_iface_prefix"
 	labelPorts    = prefix + "portmap"
 	labelExposed  = prefix + "endpoint.exposedports"
 	labelDNS      = prefix + "endpoint.dnsservers"

@@ -129,6 +129,9 @@ func (d *Driver) PlanAddresses(ctx context.Context, n *cnm.Network) (cnm.Address
 // CreateNetwork implements cnm.Driver. What the network needs on the host is made by the
 // plugin: there are no parts.
 func (d *Driver) CreateNetwork(ctx context.Context, n *cnm.Network) ([]netstate.Part, error) {
+	if _, err := checkNetwork(n); err != nil {
+		return nil, err
+	}
 	request := createNetworkRequest{
 		NetworkID: n.ID, Options: networkOptions(n),
 		IPv4Data: ipamData(n, n.Subnets4), IPv6Data: ipamData(n, n.Subnets6),
