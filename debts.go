@@ -3,16 +3,14 @@ package libnetwork
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/docker/libnetwork/cnm"
-	"github.com/docker/libnetwork/netstate"
-	"github.com/docker/libnetwork/plugin"
 )
 
 // A plugin is told of networks and endpoints in other processes' time: it may be away when
@@ -33,154 +31,55 @@ type told struct {
 	Endpoint *cnm.Endpoint `json:"endpoint,omitempty"`
 	// Joined says that it was told of the endpoint's joining.
 	Joined bool `json:"joined,omitempty"`
+	// Release, if it is not nil, is all: what an address manager could not be told.
+	Release *release `json:"release,omitempty"`
+}
+
+// release is an address, or the pool itself, that a plugin's address manager gets back.
+type release struct {
+	IPAM string `json:"ipam"`
+	Pool string `json:"pool"`
+	// Address zero means the pool.
+	Address netip.Addr `json:"address,omitzero"`
 }
 
 func (t *told) key() string {
-	if t.Endpoint != nil {
+	switch {
+	case t.Release != nil && !t.Release.Address.IsValid():
+		return keyTold + "pool/" + t.Release.IPAM + "/" + t.Release.Pool
+	case t.Release != nil:
+		return keyTold + "address/" + t.Release.IPAM + "/" + t.Release.Pool + "/" + t.Release.Address.String()
+	case t.Endpoint != nil:
 		return keyTold + "endpoint/" + t.Endpoint.ID
 	}
 	return keyTold + "network/" + t.Network.ID
 }
 
 func (t *told) subject() string {
+	if t.Release != nil {
+		return fmt.Sprintf("address %s of pool %q of address manager %q", t.Release.Address, t.Release.Pool, t.Release.IPAM)
+	}
 	if t.Endpoint != nil {
 		return quote("endpoint", t.Endpoint.Name) + " on " + quote("network", t.Network.Name)
 	}
 	return quote("network", t.Network.Name)
 }
 
-// toldDriver is a plugin's driver that notes what it tells.
-type toldDriver struct {
-	remoteDriver
-	c *controller
-}
-
 // note commits what the plugin is about to be told.
-func (d toldDriver) note(ctx context.Context, t *told) error {
+func (c *controller) note(ctx context.Context, t *told) error {
 	t.Schema = cnm.SchemaVersion
 	var b batch
 	b.put(t.key(), t)
-	return d.c.commit(ctx, &b)
+	return c.commit(ctx, &b)
 }
 
 // forget commits that the plugin knows no more. One who is told twice is no trouble.
-func (d toldDriver) forget(ctx context.Context, t *told) {
+func (c *controller) forget(ctx context.Context, t *told) {
 	var b batch
 	b.delete(t.key())
-	if err := d.c.commit(context.WithoutCancel(ctx), &b); err != nil {
-		d.c.log.Error("forget what a plugin was told", "subject", t.subject(), "error", err)
+	if err := c.commit(context.WithoutCancel(ctx), &b); err != nil {
+		c.log.Error("forget what a plugin was told", "subject", t.subject(), "error", err)
 	}
-}
-
-// failed sees to it that a plugin which may have done what it was asked for, though the
-// call failed, takes it back.
-func (d toldDriver) failed(ctx context.Context, t *told, err error) {
-	if plugin.MayHaveHappened(err) {
-		d.c.debts.add(t)
-		return
-	}
-	d.forget(ctx, t)
-}
-
-// CreateNetwork implements cnm.Driver.
-func (d toldDriver) CreateNetwork(ctx context.Context, n *cnm.Network) (parts []netstate.Part, err error) {
-	t := &told{Network: *n}
-	if err := d.note(ctx, t); err != nil {
-		return nil, err
-	}
-	if parts, err = d.remoteDriver.CreateNetwork(ctx, n); err != nil {
-		d.failed(ctx, t, err)
-	}
-	return parts, err
-}
-
-// DeleteNetwork implements cnm.Driver.
-func (d toldDriver) DeleteNetwork(ctx context.Context, n *cnm.Network) error {
-	t := &told{Network: *n}
-	if err := d.remoteDriver.DeleteNetwork(ctx, n); err != nil {
-		d.c.debts.add(t)
-		return err
-	}
-	d.forget(ctx, t)
-	return nil
-}
-
-// CreateEndpoint implements cnm.Driver.
-func (d toldDriver) CreateEndpoint(ctx context.Context, n *cnm.Network, ep *cnm.Endpoint) error {
-	before := *ep
-	t := &told{Network: *n, Endpoint: &before}
-	if err := d.note(ctx, t); err != nil {
-		return err
-	}
-	err := d.remoteDriver.CreateEndpoint(ctx, n, ep)
-	if err != nil {
-		d.failed(ctx, t, err)
-	}
-	return err
-}
-
-// DeleteEndpoint implements cnm.Driver. A container can be removed whatever its plugin does:
-// what that could not be told is a debt.
-func (d toldDriver) DeleteEndpoint(ctx context.Context, n *cnm.Network, ep *cnm.Endpoint) error {
-	t := &told{Network: *n, Endpoint: ep}
-	if err := d.remoteDriver.DeleteEndpoint(ctx, n, ep); err != nil {
-		d.gone(ctx, t, err)
-		return nil
-	}
-	d.forget(ctx, t)
-	return nil
-}
-
-// gone goes on without the plugin.
-func (d toldDriver) gone(ctx context.Context, t *told, err error) {
-	if refused(err) {
-		d.c.log.Error("a plugin does not let go; it is not asked again", "subject", t.subject(), "driver", t.Network.Driver, "error", err)
-		d.forget(ctx, t)
-		return
-	}
-	d.c.log.Warn("a plugin cannot be told; it is tried again", "subject", t.subject(), "driver", t.Network.Driver, "error", err)
-	d.c.debts.add(t)
-}
-
-// refused reports whether the plugin has answered, and will not answer otherwise.
-func refused(err error) bool {
-	var answered *plugin.Error
-	return errors.As(err, &answered) || errors.Is(err, plugin.NotImplemented)
-}
-
-// Join implements cnm.Driver.
-func (d toldDriver) Join(ctx context.Context, n *cnm.Network, ep *cnm.Endpoint, sb *cnm.Sandbox) (parts []netstate.Part, err error) {
-	before := *ep
-	t := &told{Network: *n, Endpoint: &before, Joined: true}
-	if err := d.note(ctx, t); err != nil {
-		return nil, err
-	}
-	if parts, err = d.remoteDriver.Join(ctx, n, ep, sb); err == nil {
-		return parts, nil
-	}
-	if plugin.MayHaveHappened(err) {
-		d.c.debts.add(t)
-		return nil, err
-	}
-	t.Joined = false
-	if noteErr := d.note(context.WithoutCancel(ctx), t); noteErr != nil {
-		d.c.log.Error("note that a plugin was not told", "subject", t.subject(), "error", noteErr)
-	}
-	return nil, err
-}
-
-// Leave implements cnm.Driver.
-func (d toldDriver) Leave(ctx context.Context, n *cnm.Network, ep *cnm.Endpoint) error {
-	t := &told{Network: *n, Endpoint: detached(ep), Joined: true}
-	if err := d.remoteDriver.Leave(ctx, n, ep); err != nil && !refused(err) {
-		d.c.log.Warn("a plugin cannot be told; it is tried again", "subject", t.subject(), "driver", n.Driver, "error", err)
-		d.c.debts.add(t)
-		return nil
-	} else if err != nil {
-		d.c.log.Error("a plugin does not let go; it is not asked again", "subject", t.subject(), "driver", n.Driver, "error", err)
-	}
-	t.Joined = false
-	return d.note(context.WithoutCancel(ctx), t)
 }
 
 // debts are what plugins have still to be told. A goroutine pays them.
@@ -280,6 +179,9 @@ func (c *controller) payDebts() {
 
 // pay tells the plugin what it has still to hear, and reports whether that is all.
 func (c *controller) pay(ctx context.Context, t *told) bool {
+	if t.Release != nil {
+		return c.payRelease(ctx, t)
+	}
 	d, ok := c.driverOf(&t.Network).(toldDriver)
 	if !ok {
 		return true // a driver of this build has the name now
@@ -314,6 +216,35 @@ func (c *controller) pay(ctx context.Context, t *told) bool {
 	}
 	t.Joined = false
 	return d.note(ctx, t) == nil
+}
+
+// released sees to it that a plugin's address manager gets back what it could not be told
+// of, and reports whether it will.
+func (c *controller) released(ctx context.Context, r release, err error) bool {
+	if _, builtin := c.ipams[r.IPAM]; builtin || err == nil || refused(err) {
+		return false
+	}
+	t := &told{Release: &r}
+	if err := c.note(ctx, t); err != nil {
+		return false
+	}
+	c.debts.add(t)
+	return true
+}
+
+func (c *controller) payRelease(ctx context.Context, t *told) bool {
+	ipam, r := c.remoteIPAMOf(t.Release.IPAM), t.Release
+	var err error
+	if r.Address.IsValid() {
+		err = ipam.ReleaseAddress(ctx, r.Pool, r.Address)
+	} else {
+		err = ipam.ReleasePool(ctx, r.Pool)
+	}
+	if err != nil && !refused(err) {
+		return false
+	}
+	c.forget(ctx, t)
+	return true
 }
 
 // standing reports whether what a plugin was told of has a record, is in a sandbox, and

@@ -55,3 +55,21 @@ func Unfiltered(c NetworkController) (string, error) {
 
 // PartsOf returns what an endpoint has in the kernel while it is in a sandbox.
 func PartsOf(ep Endpoint) []netstate.Part { return ep.(*endpoint).record.Load().Parts }
+
+// Told returns the keys of what plugins know, or may know.
+func Told(public NetworkController) []string {
+	var keys []string
+	_ = public.(*controller).store.View(context.Background(), func(tx cnm.Tx) error {
+		entries, err := tx.List(keyTold)
+		for _, e := range entries {
+			keys = append(keys, e.Key)
+		}
+		return err
+	})
+	return keys
+}
+
+// DropRecords takes records out of the store, behind the controller's back.
+func DropRecords(public NetworkController, endpoint, network string) error {
+	return public.(*controller).commit(context.Background(), &batch{deletes: []string{keyEndpoint + endpoint, keyNetwork + network}})
+}

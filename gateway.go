@@ -91,8 +91,8 @@ func (c *controller) ensureGatewayNetwork(ctx context.Context) (*network, error)
 		return n.(*network), nil
 	}
 	options := NetworkOptionDriverOpts(map[string]string{
-		netlabel.BridgeName: gatewayNetwork, netlabel.DriverPrefix + ".bridge.enable_icc": "false",
-		netlabel.DriverPrefix + ".bridge.enable_ip_masquerade": "true",
+		netlabel.BridgeName: gatewayNetwork, netlabel.Prefix + ".bridge.enable_icc": "false",
+		netlabel.Prefix + ".bridge.enable_ip_masquerade": "true",
 	})
 	n, err := c.createNetwork(ctx, "bridge", gatewayNetwork, "", []NetworkOption{options})
 	if errors.Is(err, cnm.Exists) {

@@ -242,7 +242,8 @@ func (c *controller) releaseEndpoint(ctx context.Context, network *cnm.Network, 
 		if !a.prefix.IsValid() || a.pool == "" { // the latter is an address that the driver chose
 			continue
 		}
-		if err := ipam.ReleaseAddress(ctx, a.pool, a.prefix.Addr()); err != nil {
+		err := ipam.ReleaseAddress(ctx, a.pool, a.prefix.Addr())
+		if err != nil && !c.released(ctx, release{network.IPAM.Driver, a.pool, a.prefix.Addr()}, err) {
 			c.log.Error("release address", "endpoint", rec.Name, "address", a.prefix.Addr(), "error", err)
 		}
 	}
@@ -260,10 +261,15 @@ func (c *controller) releaseNetwork(ctx context.Context, rec *cnm.Network) {
 	}
 	for _, subnet := range subnets {
 		var errs []error
-		for _, address := range reserved(subnet) {
-			errs = append(errs, ipam.ReleaseAddress(ctx, subnet.Pool.ID, address))
+		ended := func(address netip.Addr, err error) {
+			if err != nil && !c.released(ctx, release{rec.IPAM.Driver, subnet.Pool.ID, address}, err) {
+				errs = append(errs, err)
+			}
 		}
-		errs = append(errs, ipam.ReleasePool(ctx, subnet.Pool.ID))
+		for _, address := range reserved(subnet) {
+			ended(address, ipam.ReleaseAddress(ctx, subnet.Pool.ID, address))
+		}
+		ended(netip.Addr{}, ipam.ReleasePool(ctx, subnet.Pool.ID))
 		if err := errors.Join(errs...); err != nil {
 			c.log.Error("release pool", "network", rec.Name, "pool", subnet.Pool.ID, "error", err)
 		}

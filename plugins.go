@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"sync"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/docker/libnetwork/drivers/remote"
 	"github.com/docker/libnetwork/internal/linkoption"
 	remoteipam "github.com/docker/libnetwork/ipams/remote"
+	"github.com/docker/libnetwork/netstate"
 	"github.com/docker/libnetwork/plugin"
 )
 
@@ -31,6 +33,8 @@ type remoteIPAM interface {
 	// RequiresReplay asks whether it forgets when it or we start anew, and wants to hear
 	// again of what it has granted.
 	RequiresReplay(context.Context) (bool, error)
+	// Restore tells it of a pool that an earlier process was granted.
+	Restore(cnm.Pool)
 }
 
 // plugins are the drivers and address managers that other processes serve. There is one
@@ -93,6 +97,29 @@ func (c *controller) remoteIPAMOf(name string) remoteIPAM {
 		p.ipams[name] = ipam
 	}
 	return ipam
+}
+
+// allParts returns the parts of all records but those of one endpoint.
+func (c *controller) allParts(but string) iter.Seq[netstate.Part] {
+	return func(yield func(netstate.Part) bool) {
+		for _, n := range c.allNetworks() {
+			for _, p := range n.record.Load().Parts {
+				if !yield(p) {
+					return
+				}
+			}
+			for _, ep := range n.allEndpoints() {
+				if ep.ID() == but {
+					continue
+				}
+				for _, p := range ep.record.Load().Parts {
+					if !yield(p) {
+						return
+					}
+				}
+			}
+		}
+	}
 }
 
 // chooseMACFor gives an endpoint a MAC address before it has any other, if its address

@@ -51,6 +51,10 @@ func (c *controller) restore(ctx context.Context) error {
 			if err := replayNetwork(ctx, ipam, rec); err != nil {
 				return cnm.Wrap("restore "+n.subject(), err)
 			}
+			continue
+		}
+		for _, subnet := range slices.Concat(rec.Subnets4, rec.Subnets6) {
+			c.remoteIPAMOf(rec.IPAM.Driver).Restore(subnet.Pool)
 		}
 	}
 	for _, rec := range l.sandboxes {
