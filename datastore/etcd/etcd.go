@@ -74,7 +74,10 @@ func Open(address string, options Options) (*Store, error) {
 	if err != nil {
 		return nil, cnm.Wrap(op, err)
 	}
-	if options, err = options.Complete(); err != nil {
+	if options, err = options.Complete(); err == nil {
+		err = options.CheckLogin()
+	}
+	if err != nil {
 		return nil, cnm.Wrap(op, err)
 	}
 	id := make([]byte, 8)

@@ -2,6 +2,7 @@ package remotestore
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -41,14 +42,19 @@ func (o Options) Complete() (Options, error) {
 	if o.Timeout < leastTimeout || o.Timeout > longestTimeout {
 		return o, cnm.E("", cnm.Invalid, fmt.Errorf("time-out %s: is not from %s to %s", o.Timeout, leastTimeout, longestTimeout))
 	}
-	if o.Password != "" && o.Username == "" {
-		return o, cnm.E("", cnm.Invalid, fmt.Errorf("password: comes without a user name"))
-	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	o.TLS = o.TLS.Clone()
 	return o, nil
+}
+
+// CheckLogin refuses a password without a user name.
+func (o Options) CheckLogin() error {
+	if o.Password != "" && o.Username == "" {
+		return cnm.E("", cnm.Invalid, errors.New("password: comes without a user name; give both, or none"))
+	}
+	return nil
 }
 
 // Share is the part of Timeout that one request may take.

@@ -32,7 +32,12 @@ func pause(ctx context.Context, n int, first, last time.Duration) error {
 	if n < 16 {
 		d = min(first<<(n-1), last)
 	}
-	timer := time.NewTimer(d/2 + rand.N(d/2+1))
+	return Sleep(ctx, d/2+rand.N(d/2+1))
+}
+
+// Sleep waits, or returns the cause when ctx is done.
+func Sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
