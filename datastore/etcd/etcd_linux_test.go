@@ -52,7 +52,9 @@ func factory(address string, options etcd.Options) storetest.Factory {
 }
 
 func TestContract(t *testing.T) {
-	storetest.Run(t, factory(storeserver.Etcd(t, nil).Address, etcd.Options{}))
+	f := factory(storeserver.Etcd(t, nil).Address, etcd.Options{})
+	storetest.Run(t, f)
+	storetest.RunWatch(t, f)
 }
 
 func update(t testing.TB, s cnm.Store, fn func(cnm.Tx) error) {

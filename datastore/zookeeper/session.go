@@ -45,7 +45,7 @@ func (s *server) connection(ctx context.Context) (*zk.Conn, error) {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return nil, cnm.E(s.name, cnm.Unavailable, errors.New("no connection; check that its servers run and can be reached"))
+			return nil, cnm.E(s.name, cnm.Unavailable, fmt.Errorf("no session (%s); check that its servers run and can be reached", current.conn.State()))
 		}
 	}
 }
@@ -124,7 +124,7 @@ type hosts struct {
 // Init implements zk.HostProvider.
 func (h *hosts) Init(servers []string) error {
 	if len(servers) == 0 {
-		return fmt.Errorf("there are no servers")
+		return errors.New("there are no servers")
 	}
 	h.servers, h.at, h.since = servers, -1, -1
 	return nil

@@ -7,8 +7,8 @@ import (
 	"testing"
 
 	"github.com/docker/libnetwork/cnm"
-	"github.com/docker/libnetwork/datastore/zookeeper"
 	"github.com/docker/libnetwork/datastore/storetest"
+	"github.com/docker/libnetwork/datastore/zookeeper"
 	"github.com/docker/libnetwork/kernel/kerneltest"
 	"github.com/docker/libnetwork/test/storeserver"
 )
@@ -52,7 +52,9 @@ func factory(address string, options zookeeper.Options) storetest.Factory {
 }
 
 func TestContract(t *testing.T) {
-	storetest.Run(t, factory(storeserver.ZooKeeper(t).Address, zookeeper.Options{}))
+	f := factory(storeserver.ZooKeeper(t).Address, zookeeper.Options{})
+	storetest.Run(t, f)
+	storetest.RunWatch(t, f)
 }
 
 func update(t testing.TB, s cnm.Store, fn func(cnm.Tx) error) {

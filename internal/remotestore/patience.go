@@ -94,8 +94,8 @@ func (o Options) try(ctx context.Context, store string, start time.Time, request
 		return nil
 	case ctx.Err() != nil:
 		return Interrupted(ctx, store)
-	case short.Err() != nil:
-		return cnm.E(store, cnm.Unavailable, fmt.Errorf("no answer within %s; check that its servers run and can be reached", share.Round(time.Millisecond)))
+	case short.Err() != nil && !errors.Is(err, cnm.Unavailable):
+		return cnm.E(store, cnm.Unavailable, fmt.Errorf("no answer: %w", err))
 	}
 	return err
 }

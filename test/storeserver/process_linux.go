@@ -144,7 +144,6 @@ func (s *Server) Kill() {
 	}
 	<-s.done
 	s.command = nil
-	if s.t.Failed() { b, _ := os.ReadFile(s.logPath()); os.WriteFile("/tmp/stores-server.log", b, 0o600) }
 }
 
 // Pause makes the process stand still, with its connections open.
