@@ -127,6 +127,7 @@ func testWatchAtomic(t *testing.T, f Factory) {
 func testWatchEnd(t *testing.T, f Factory) {
 	s := f.Open(t)
 	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
 	first := true
 	for changes, err := range s.(cnm.Watcher).Watch(ctx, "") {
 		if !first || len(changes) > 0 || err != nil {

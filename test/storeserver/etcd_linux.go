@@ -2,6 +2,7 @@ package storeserver
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"path/filepath"
@@ -75,4 +76,37 @@ func healthy(client *http.Client, url string) error {
 		return fmt.Errorf("%s", response.Status)
 	}
 	return nil
+}
+
+// Leader returns the member of a cluster of etcd that leads it.
+func Leader(t testing.TB, servers []*Server) *Server {
+	t.Helper()
+	deadline := time.Now().Add(startLimit)
+	for time.Now().Before(deadline) {
+		for _, s := range servers {
+			if s.command != nil && leadsEtcd("http://"+s.Address+"/v3/maintenance/status") {
+				return s
+			}
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Fatal("no member leads the cluster")
+	return nil
+}
+
+func leadsEtcd(url string) bool {
+	client := &http.Client{Timeout: time.Second}
+	response, err := client.Post(url, "application/json", strings.NewReader("{}"))
+	if err != nil {
+		return false
+	}
+	defer response.Body.Close() //nolint:errcheck // was read
+	var status struct {
+		Header struct {
+			Member string `json:"member_id"`
+		} `json:"header"`
+		Leader string `json:"leader"`
+	}
+	err = json.NewDecoder(response.Body).Decode(&status)
+	return err == nil && status.Leader != "" && status.Leader == status.Header.Member
 }
