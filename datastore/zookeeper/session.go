@@ -112,13 +112,13 @@ func (s *session) close() {
 }
 
 // hosts implements zk.HostProvider. The client's own looks names up once, and not at all
-// if that fails; this one leaves it to each connection.
+// if that fails; this one leaves it to each connection. And the client waits a second when
+// a round begins anew: here each server is tried once before.
 type hosts struct {
 	mu      sync.Mutex // guards what follows
 	servers []string
+	tries   int // since a server has answered
 	at      int
-	// since is where the round began in which no server has answered.
-	since int
 }
 
 // Init implements zk.HostProvider.
@@ -126,7 +126,7 @@ func (h *hosts) Init(servers []string) error {
 	if len(servers) == 0 {
 		return errors.New("there are no servers")
 	}
-	h.servers, h.at, h.since = servers, -1, -1
+	h.servers = servers
 	return nil
 }
 
@@ -138,16 +138,13 @@ func (h *hosts) Next() (server string, retryStart bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.at = (h.at + 1) % len(h.servers)
-	retryStart = h.at == h.since
-	if h.since < 0 {
-		h.since = 0
-	}
-	return h.servers[h.at], retryStart
+	h.tries++
+	return h.servers[h.at], h.tries > len(h.servers) && (h.tries-1)%len(h.servers) == 0
 }
 
 // Connected implements zk.HostProvider.
 func (h *hosts) Connected() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.since = h.at
+	h.tries = 0
 }
