@@ -17,8 +17,8 @@ import (
 // watchLimit is how long a change may take to be told.
 const watchLimit = 20 * time.Second
 
-// RunWatch runs the contract of stores that are a cnm.Watcher.
-func RunWatch(t *testing.T, f Factory) {
+// runWatch runs the contract of cnm.Watcher.
+func runWatch(t *testing.T, f Factory) {
 	t.Run("a watch tells what is there, then what changes", func(t *testing.T) { testWatch(t, f) })
 	t.Run("a watch that is behind ends up with the truth", func(t *testing.T) { testWatchModel(t, f) })
 	t.Run("a watch tells one commit at once", func(t *testing.T) { testWatchAtomic(t, f) })

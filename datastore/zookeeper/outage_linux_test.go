@@ -4,8 +4,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/docker/libnetwork/datastore/zookeeper"
 	"github.com/docker/libnetwork/datastore/storetest"
+	"github.com/docker/libnetwork/datastore/zookeeper"
 	"github.com/docker/libnetwork/test/storeserver"
 )
 

@@ -48,13 +48,14 @@ func factory(address string, options zookeeper.Options) storetest.Factory {
 			addresses[again] = addresses[s]
 			return again
 		},
+		Again: func(t testing.TB, s cnm.Store) cnm.Store { return open(t, addresses[s], options) },
 	}
 }
 
 func TestContract(t *testing.T) {
 	f := factory(storeserver.ZooKeeper(t).Address, zookeeper.Options{})
 	storetest.Run(t, f)
-	storetest.RunWatch(t, f)
+	storetest.RunShared(t, f)
 }
 
 func update(t testing.TB, s cnm.Store, fn func(cnm.Tx) error) {
