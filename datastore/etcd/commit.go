@@ -122,6 +122,7 @@ func (s *Store) send(ctx context.Context, sl *slot, comparisons []clientv3.Cmp, 
 	response, err := client.Txn(short).If(comparisons...).Then(operations...).Else(clientv3.OpGet(sl.key)).Commit()
 	if err != nil {
 		wrapped := s.wrap(err)
+		s.loginAgain(client, wrapped)
 		if short.Err() != nil || errors.Is(wrapped, cnm.Unavailable) {
 			return false, fmt.Errorf("%w: %w", errUnsure, wrapped)
 		}
@@ -163,7 +164,9 @@ func (s *Store) settle(ctx context.Context, sl *slot, id string) (made bool, err
 				[]clientv3.Op{clientv3.OpGet(sl.key)},
 			)).Commit()
 		if err != nil {
-			return s.wrap(err)
+			err = s.wrap(err)
+			s.loginAgain(client, err)
+			return err
 		}
 		if response.Succeeded {
 			made = true

@@ -130,7 +130,7 @@ func (s *Store) newClient() (*clientv3.Client, error) {
 	return clientv3.New(clientv3.Config{
 		Endpoints: endpoints, TLS: s.options.TLS.Clone(),
 		Username: s.options.Username, Password: s.options.Password,
-		DialTimeout: min(s.options.Timeout, connectTimeout), DialKeepAliveTime: keepAlive, DialKeepAliveTimeout: keepAliveTimeout,
+		DialTimeout: min(s.options.Share(), connectTimeout), DialKeepAliveTime: keepAlive, DialKeepAliveTimeout: keepAliveTimeout,
 		DialOptions: []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff: waits, MinConnectTimeout: min(s.options.Timeout, connectTimeout),
 		})},
@@ -145,8 +145,28 @@ func (s *Store) ask(ctx context.Context, request func(context.Context, *clientv3
 		if err == nil {
 			err = request(ctx, client)
 		}
-		return s.wrap(err)
+		err = s.wrap(err)
+		s.loginAgain(client, err)
+		return err
 	})
+}
+
+// loginAgain drops a client that logged in and gets no answers: a server that has started
+// anew knows nothing of the login, and servers before etcd 3.5 refuse the client's next
+// login because of that, for as long as it lives.
+func (s *Store) loginAgain(client *clientv3.Client, err error) {
+	if s.options.Username == "" || client == nil || !errors.Is(err, cnm.Unavailable) {
+		return
+	}
+	s.mu.Lock()
+	latest := s.client == client
+	if latest {
+		s.client = nil
+	}
+	s.mu.Unlock()
+	if latest {
+		_ = client.Close() // the error would be that of its context, which ends thereby
+	}
 }
 
 // root starts the keys of all entries. It is itself the key that deletions write.

@@ -20,6 +20,9 @@ type session struct {
 	conn   *zk.Conn
 	events <-chan zk.Event
 
+	login    chan struct{} // is held by who logs in, and guards loggedIn
+	loggedIn bool
+
 	mu      sync.Mutex // guards what follows
 	has     bool       // there is a connection with a session
 	changed chan struct{}
@@ -40,7 +43,7 @@ func (s *server) connection(ctx context.Context) (*zk.Conn, error) {
 	for {
 		has, changed := current.state()
 		if has {
-			return current.conn, nil
+			return current.conn, s.login(ctx, current)
 		}
 		select {
 		case <-changed:
@@ -58,7 +61,7 @@ func (s *server) open() (*session, error) {
 	if s.session != nil {
 		return s.session, nil
 	}
-	out := &session{changed: make(chan struct{})}
+	out := &session{login: make(chan struct{}, 1), changed: make(chan struct{})}
 	conn, events, err := zk.Connect(s.servers, min(max(s.options.Timeout, leastSession), longestSession),
 		zk.WithLogger(silent{}), zk.WithLogInfo(false), zk.WithMaxBufferSize(largestMessage),
 		zk.WithHostProvider(&hosts{}), zk.WithDialer(s.dial), zk.WithEventCallback(out.event))
@@ -66,16 +69,38 @@ func (s *server) open() (*session, error) {
 		return nil, cnm.E(s.name, cnm.Unavailable, err)
 	}
 	out.conn, out.events = conn, events
-	if s.options.Username != "" {
-		// The client says it to each server that it connects to.
-		s.calls.Go(func() {
-			if err := conn.AddAuth("digest", []byte(s.options.Username+":"+s.options.Password)); err != nil {
-				s.options.Log.Warn("store: login", "store", s.name, "error", err)
-			}
-		})
-	}
 	s.session = out
 	return out, nil
+}
+
+// login says who we are, once: the client repeats it to each server that it connects to.
+func (s *server) login(ctx context.Context, current *session) error {
+	if s.options.Username == "" {
+		return nil
+	}
+	silent := cnm.E(s.name, cnm.Unavailable, errors.New("no answer to the login; check that its servers run and can be reached"))
+	select {
+	case current.login <- struct{}{}:
+	case <-ctx.Done():
+		return silent
+	}
+	if current.loggedIn {
+		<-current.login
+		return nil
+	}
+	done := make(chan error, 1)
+	s.calls.Go(func() {
+		err := current.conn.AddAuth("digest", []byte(s.options.Username+":"+s.options.Password))
+		current.loggedIn = err == nil
+		<-current.login
+		done <- err
+	})
+	select {
+	case err := <-done:
+		return s.wrap(err)
+	case <-ctx.Done():
+		return silent
+	}
 }
 
 func (s *server) dial(network, address string, timeout time.Duration) (net.Conn, error) {
