@@ -19,6 +19,11 @@ const (
 const (
 	// ProviderBolt is a file of package go.etcd.io/bbolt; its address is the path.
 	ProviderBolt = "boltdb"
+	// ProviderEtcd, ProviderConsul and ProviderZooKeeper are stores on servers, which many
+	// hosts share; their address is host:port/prefix, or several servers with commas between.
+	ProviderEtcd      = "etcd"
+	ProviderConsul    = "consul"
+	ProviderZooKeeper = "zk"
 	// ProviderMemory is a store that ends with the process; it has no address.
 	ProviderMemory = "memory"
 )

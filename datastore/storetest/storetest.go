@@ -25,6 +25,9 @@ type Factory struct {
 	// Reopen closes a store and opens it again on the same data; nil for stores that
 	// do not last.
 	Reopen func(t testing.TB, store cnm.Store) cnm.Store
+	// Again opens another store on the data of one that stays open; nil for stores that
+	// one process at a time can open.
+	Again func(t testing.TB, store cnm.Store) cnm.Store
 }
 
 // Run runs the contract.

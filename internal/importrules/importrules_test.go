@@ -38,7 +38,7 @@ var kernelLibraries = []string{
 var contracts = []string{"drivers", "ipams", "datastore"}
 
 // suites are imported by tests alone, with the programs below test/.
-var suites = []string{"datastore/storetest", "kernel/kerneltest", "plugin/plugintest"}
+var suites = []string{"datastore/storetest", "kernel/kerneltest", "plugin/plugintest", "test/storeserver"}
 
 // rules are checked for each file of the packages in of that are not in except. An
 // import must match one of only, if there are any, and none of never.

@@ -1,0 +1,66 @@
+package etcd_test
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"testing"
+
+	"github.com/docker/libnetwork/cnm"
+	"github.com/docker/libnetwork/datastore/etcd"
+	"github.com/docker/libnetwork/datastore/storetest"
+	"github.com/docker/libnetwork/kernel/kerneltest"
+	"github.com/docker/libnetwork/test/storeserver"
+)
+
+func TestMain(m *testing.M) { kerneltest.Main(m) }
+
+func open(t testing.TB, address string, options etcd.Options) *etcd.Store {
+	t.Helper()
+	s, err := etcd.Open(address, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// factory makes stores on a server, each below a prefix of its own.
+func factory(address string, options etcd.Options) storetest.Factory {
+	var count atomic.Int64
+	addresses := make(map[cnm.Store]string)
+	return storetest.Factory{
+		Open: func(t testing.TB) cnm.Store {
+			own := fmt.Sprintf("%s/test/%d", address, count.Add(1))
+			s := open(t, own, options)
+			addresses[s] = own
+			return s
+		},
+		Reopen: func(t testing.TB, s cnm.Store) cnm.Store {
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			again := open(t, addresses[s], options)
+			addresses[again] = addresses[s]
+			return again
+		},
+		Again: func(t testing.TB, s cnm.Store) cnm.Store { return open(t, addresses[s], options) },
+	}
+}
+
+func TestContract(t *testing.T) {
+	f := factory(storeserver.Etcd(t, nil).Address, etcd.Options{})
+	storetest.Run(t, f)
+	storetest.RunShared(t, f)
+}
+
+func update(t testing.TB, s cnm.Store, fn func(cnm.Tx) error) {
+	t.Helper()
+	if err := s.Update(context.Background(), fn); err != nil {
+		t.Fatal(err)
+	}
+}

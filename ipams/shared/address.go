@@ -1,0 +1,342 @@
+package shared
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"strings"
+	"sync"
+
+	"github.com/docker/libnetwork/cnm"
+)
+
+// pool is what is known of a pool here.
+type pool struct {
+	id       string
+	instance string
+
+	mu sync.Mutex // guards what follows, and is not held across I/O
+	// replica holds this pool, and the addresses that were taken when it was last looked.
+	replica cnm.IPAM
+	// earlier are the addresses that this node claimed before this process started, and
+	// that it has not asked for since.
+	earlier map[netip.Addr]bool
+}
+
+// pool returns a pool that is in the store.
+func (m *IPAM) pool(ctx context.Context, poolID string) (*pool, error) {
+	m.mu.Lock()
+	p := m.pools[poolID]
+	m.mu.Unlock()
+	if p != nil {
+		return p, nil
+	}
+	p, err := m.load(ctx, poolID)
+	if err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	// The first one that was loaded stays: nothing has been claimed before it was, so
+	// all that it found of this node is of an earlier process.
+	if first := m.pools[poolID]; first != nil {
+		return first, nil
+	}
+	m.pools[poolID] = p
+	return p, nil
+}
+
+func (m *IPAM) forget(poolID, instance string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if p := m.pools[poolID]; p != nil && p.instance == instance {
+		delete(m.pools, poolID)
+	}
+}
+
+// load reads a pool and its addresses.
+func (m *IPAM) load(ctx context.Context, poolID string) (*pool, error) {
+	var record poolRecord
+	var entries []cnm.KeyValue
+	err := m.store.View(ctx, func(tx cnm.Tx) (err error) {
+		if record, err = getPool(tx, poolID); err != nil {
+			return err
+		}
+		entries, err = tx.List(addressKeys + record.Instance + "/")
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	replica, err := m.replicaWith(ctx, []poolRecord{record})
+	if err != nil {
+		return nil, err
+	}
+	p := &pool{id: poolID, instance: record.Instance, replica: replica, earlier: make(map[netip.Addr]bool)}
+	for _, e := range entries {
+		address, err := netip.ParseAddr(strings.TrimPrefix(e.Key, addressKeys+record.Instance+"/"))
+		if err != nil {
+			return nil, cnm.E("", cnm.Internal, fmt.Errorf("key %q: is no address", e.Key))
+		}
+		claimed, err := decodeAddress(e.Key, e.Value)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := replica.RequestAddress(ctx, cnm.AddressRequest{PoolID: poolID, Address: address}); err != nil {
+			return nil, cnm.E("", cnm.Internal, fmt.Errorf("key %q: cannot be: %w", e.Key, err))
+		}
+		if claimed.Node == m.node && !claimed.Gateway {
+			p.earlier[address] = true
+		}
+	}
+	return p, nil
+}
+
+// refresh makes the replica know what is taken now.
+func (m *IPAM) refresh(ctx context.Context, p *pool) error {
+	now, err := m.load(ctx, p.id)
+	if err != nil {
+		return err
+	}
+	if now.instance != p.instance {
+		return errReplaced
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.replica = now.replica
+	return nil
+}
+
+// abandon gives up an address of an earlier process that nobody has asked for.
+func (p *pool) abandon(address netip.Addr) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	was := p.earlier[address]
+	delete(p.earlier, address)
+	return was
+}
+
+// suggest lets the replica choose; after some collisions it chooses at random among the
+// next free addresses, so that hosts that are after the lowest one get apart.
+func (p *pool) suggest(ctx context.Context, r cnm.AddressRequest, collisions int) (cnm.Address, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	chosen, err := p.replica.RequestAddress(ctx, r)
+	if err != nil || r.Address.IsValid() {
+		return chosen, err
+	}
+	var passed []netip.Addr
+	for range rand.IntN(1 + min(collisions*spread, mostSpread)) {
+		next, err := p.replica.RequestAddress(ctx, r)
+		if err != nil {
+			break // there is no other
+		}
+		passed = append(passed, chosen.Prefix.Addr())
+		chosen = next
+	}
+	for _, address := range passed {
+		_ = p.replica.ReleaseAddress(ctx, p.id, address) // the address is in the pool
+	}
+	return chosen, nil
+}
+
+// How far hosts get apart.
+const (
+	spread     = 8
+	mostSpread = 64
+)
+
+// untake tells the replica that an address is free.
+func (p *pool) untake(ctx context.Context, address netip.Addr) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_ = p.replica.ReleaseAddress(ctx, p.id, address) // the address is in the pool
+}
+
+// refreshEach is after how many collisions in a row the replica is too old to go on with.
+const refreshEach = 6
+
+// RequestAddress implements cnm.IPAM. An address that this node claimed before it started,
+// and a network's gateway, are granted to who asks for them. The errors are those of the
+// replica, and those of the store: if one of kind Unavailable says that it is not known
+// whether the claim was committed, Sweep releases it after a restart.
+func (m *IPAM) RequestAddress(ctx context.Context, r cnm.AddressRequest) (cnm.Address, error) {
+	r.Address = r.Address.Unmap()
+	var granted cnm.Address
+	err := m.onPool(ctx, r.PoolID, func(p *pool) (err error) {
+		granted, err = m.request(ctx, p, r)
+		return err
+	})
+	return granted, cnm.Wrap(opRequestAddress, err)
+}
+
+// errReplaced says that the pool was released and requested again, maybe by another host.
+// It is not to be changed.
+var errReplaced = errors.New("was released and requested again")
+
+// replacedLimit bounds how often that may happen during one request.
+const replacedLimit = 5
+
+// onPool calls fn with what is known of a pool, and again if that is of an earlier pool of
+// the same id.
+func (m *IPAM) onPool(ctx context.Context, poolID string, fn func(*pool) error) error {
+	for range replacedLimit {
+		p, err := m.pool(ctx, poolID)
+		if err != nil {
+			return err
+		}
+		err = fn(p)
+		if errors.Is(err, cnm.NotFound) || errors.Is(err, errReplaced) {
+			m.forget(poolID, p.instance)
+		}
+		if !errors.Is(err, errReplaced) {
+			return err
+		}
+	}
+	return cnm.E("", cnm.Conflict, fmt.Errorf("pool %q: %w again and again", poolID, errReplaced))
+}
+
+func (m *IPAM) request(ctx context.Context, p *pool, r cnm.AddressRequest) (cnm.Address, error) {
+	fresh := false
+	for collisions := 0; ; {
+		suggestion, err := p.suggest(ctx, r, collisions)
+		known := errors.Is(err, cnm.Exists)
+		if errors.Is(err, cnm.Exhausted) && !fresh {
+			// Others may have released some.
+			if err := m.refresh(ctx, p); err != nil {
+				return cnm.Address{}, err
+			}
+			fresh = true
+			continue
+		}
+		if err != nil && !known {
+			return cnm.Address{}, err
+		}
+		address := r.Address
+		if !address.IsValid() {
+			address = suggestion.Prefix.Addr()
+		}
+		granted, claimErr := m.claim(ctx, p, address, r)
+		switch {
+		case claimErr != nil:
+			if !known {
+				p.untake(ctx, address)
+			}
+			return cnm.Address{}, claimErr
+		case granted && known: // the replica does not tell its prefix
+			return m.prefixed(ctx, p, address)
+		case granted:
+			return suggestion, nil
+		case known:
+			return cnm.Address{}, err
+		case r.Address.IsValid():
+			continue // the replica has it now, and says who it is
+		}
+		if collisions++; collisions%refreshEach == 0 {
+			if err := m.refresh(ctx, p); err != nil {
+				return cnm.Address{}, err
+			}
+		}
+		fresh = false
+	}
+}
+
+// prefixed returns an address with its pool's length.
+func (m *IPAM) prefixed(ctx context.Context, p *pool, address netip.Addr) (cnm.Address, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.replica.ReleaseAddress(ctx, p.id, address); err != nil {
+		return cnm.Address{}, err
+	}
+	return p.replica.RequestAddress(ctx, cnm.AddressRequest{PoolID: p.id, Address: address})
+}
+
+// claim makes an address this node's, in one commit, and reports whether it is.
+func (m *IPAM) claim(ctx context.Context, p *pool, address netip.Addr, r cnm.AddressRequest) (granted bool, err error) {
+	key := addressKeys + p.instance + "/" + address.String()
+	earlier := r.Address.IsValid() && p.abandon(address)
+	err = m.store.Update(ctx, func(tx cnm.Tx) error {
+		granted = false
+		record, err := getPool(tx, p.id)
+		if err != nil {
+			return err
+		}
+		if record.Instance != p.instance {
+			return errReplaced
+		}
+		value, err := tx.Get(key)
+		if errors.Is(err, cnm.NotFound) {
+			granted = true
+			claimed := addressRecord{Schema: schemaVersion, Node: m.node, Gateway: r.Gateway}
+			if !r.MAC.IsZero() {
+				claimed.MAC = r.MAC.String()
+			}
+			return put(tx, key, claimed)
+		}
+		if err != nil {
+			return err
+		}
+		held, err := decodeAddress(key, value)
+		granted = err == nil && (earlier && held.Node == m.node || r.Gateway && held.Gateway && r.Address.IsValid())
+		return err
+	})
+	if err != nil && earlier { // it may be asked for again
+		p.mu.Lock()
+		p.earlier[address] = true
+		p.mu.Unlock()
+	}
+	return granted, err
+}
+
+// ReleaseAddress implements cnm.IPAM, whoever claimed the address.
+func (m *IPAM) ReleaseAddress(ctx context.Context, poolID string, address netip.Addr) error {
+	address = address.Unmap()
+	return cnm.Wrap(opReleaseAddress, m.onPool(ctx, poolID, func(p *pool) error { return m.release(ctx, p, address) }))
+}
+
+func (m *IPAM) release(ctx context.Context, p *pool, address netip.Addr) error {
+	if err := m.checkAddress(ctx, p, address); err != nil {
+		return err
+	}
+	p.abandon(address)
+	err := m.store.Update(ctx, func(tx cnm.Tx) error {
+		record, err := getPool(tx, p.id)
+		if err != nil {
+			return err
+		}
+		if record.Instance != p.instance {
+			return errReplaced
+		}
+		key := addressKeys + p.instance + "/" + address.String()
+		if _, err := tx.Get(key); err != nil {
+			if errors.Is(err, cnm.NotFound) {
+				return nil
+			}
+			return err
+		}
+		return tx.Delete(key)
+	})
+	if err == nil {
+		p.untake(ctx, address)
+	}
+	return err
+}
+
+// checkAddress asks the replica whether an address is in the pool, and changes nothing.
+func (m *IPAM) checkAddress(ctx context.Context, p *pool, address netip.Addr) error {
+	if !address.IsValid() {
+		return cnm.E("", cnm.Invalid, errors.New("address: none was given"))
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, err := p.replica.RequestAddress(ctx, cnm.AddressRequest{PoolID: p.id, Address: address})
+	if err == nil {
+		return p.replica.ReleaseAddress(ctx, p.id, address)
+	}
+	if errors.Is(err, cnm.Exists) {
+		return nil
+	}
+	return err
+}
