@@ -17,6 +17,8 @@ type driverEntry struct {
 	scope  cnm.Scope
 	// single drivers have one network at most, which cannot be deleted.
 	single bool
+	// spans: a network can be one on several hosts, which are on one segment by its parent.
+	spans bool
 	// noAddresses: the driver's networks have no subnets.
 	noAddresses bool
 }
@@ -26,8 +28,8 @@ func builtinDrivers(settings bridge.Config) map[string]driverEntry {
 	return map[string]driverEntry{
 		"bridge":  {driver: bridge.New(settings), scope: cnm.Local},
 		"host":    {driver: host.New(), scope: cnm.Local, single: true, noAddresses: true},
-		"ipvlan":  {driver: ipvlan.New(), scope: cnm.Local},
-		"macvlan": {driver: macvlan.New(), scope: cnm.Local},
+		"ipvlan":  {driver: ipvlan.New(), scope: cnm.Local, spans: true},
+		"macvlan": {driver: macvlan.New(), scope: cnm.Local, spans: true},
 		"null":    {driver: null.New(), scope: cnm.Local, single: true, noAddresses: true},
 	}
 }

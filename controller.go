@@ -29,6 +29,8 @@ type controller struct {
 	drivers map[string]driverEntry
 	ipams   map[string]cnm.IPAM
 	plugins plugins
+	// global is nil without a store that hosts share.
+	global *global
 	debts   *debts
 	ports   *portmap.Mapper
 	// forwarder asks name servers outside for the DNS servers of all sandboxes.
@@ -256,6 +258,11 @@ func (c *controller) Stop() {
 	}
 	if err := c.store.Close(); err != nil {
 		c.log.Error("stop: close the store", "error", err)
+	}
+	if c.global != nil {
+		if err := c.global.store.Close(); err != nil {
+			c.log.Error("stop: close the store of the global scope", "error", err)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package libnetwork
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -218,10 +219,19 @@ func (c *controller) pay(ctx context.Context, t *told) bool {
 	return d.note(ctx, t) == nil
 }
 
-// released sees to it that a plugin's address manager gets back what it could not be told
-// of, and reports whether it will.
+// away is an error if the network's addresses are in a store that does not answer: nobody
+// needs to wait for that.
+func (c *controller) away(network *cnm.Network) error {
+	if network.Scope == cnm.Global && c.global != nil && c.global.away.Load() && c.ipams[network.IPAM.Driver] != nil {
+		return cnm.E("", cnm.Unavailable, errors.New("the store of the global scope does not answer"))
+	}
+	return nil
+}
+
+// released sees to it that an address manager gets back what it could not be told of, and
+// reports whether it will.
 func (c *controller) released(ctx context.Context, r release, err error) bool {
-	if _, builtin := c.ipams[r.IPAM]; builtin || err == nil || refused(err) {
+	if !errors.Is(err, cnm.Unavailable) && !errors.Is(err, cnm.Timeout) {
 		return false
 	}
 	t := &told{Release: &r}
@@ -233,18 +243,40 @@ func (c *controller) released(ctx context.Context, r release, err error) bool {
 }
 
 func (c *controller) payRelease(ctx context.Context, t *told) bool {
-	ipam, r := c.remoteIPAMOf(t.Release.IPAM), t.Release
-	var err error
-	if r.Address.IsValid() {
+	r := t.Release
+	ipam, err := c.ipam(r.IPAM)
+	switch {
+	case err != nil || c.inUse(r):
+	case r.Address.IsValid():
 		err = ipam.ReleaseAddress(ctx, r.Pool, r.Address)
-	} else {
+	default:
 		err = ipam.ReleasePool(ctx, r.Pool)
 	}
-	if err != nil && !refused(err) {
+	if errors.Is(err, cnm.Unavailable) || errors.Is(err, cnm.Timeout) {
 		return false
 	}
 	c.forget(ctx, t)
 	return true
+}
+
+// inUse reports whether somebody here has an address, or a pool, that was to be released: it
+// was granted again.
+func (c *controller) inUse(r *release) bool {
+	for _, n := range c.allNetworks() {
+		rec := n.record.Load()
+		for _, s := range append(slices.Clone(rec.Subnets4), rec.Subnets6...) {
+			if s.Pool.ID == r.Pool && (!r.Address.IsValid() || slices.Contains(reserved(s), r.Address)) {
+				return true
+			}
+		}
+		for _, ep := range n.allEndpoints() {
+			own := ep.record.Load()
+			if own.Pool4 == r.Pool && own.IPv4.Addr() == r.Address || own.Pool6 == r.Pool && own.IPv6.Addr() == r.Address {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // standing reports whether what a plugin was told of has a record, is in a sandbox, and

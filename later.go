@@ -6,7 +6,6 @@ import (
 
 	"github.com/docker/libnetwork/cnm"
 	"github.com/docker/libnetwork/config"
-	"github.com/docker/libnetwork/datastore"
 	"github.com/docker/libnetwork/types"
 )
 
@@ -32,11 +31,8 @@ func SetExternalKey(controllerID string, containerID string, key string) error {
 
 // refuseLater refuses configuration that this version cannot honour.
 func refuseLater(cfg *config.Config) error {
-	switch global := cfg.Scopes[datastore.GlobalScope]; {
-	case cfg.Cluster.Watcher != nil || cfg.Cluster.Discovery != "":
+	if cfg.Cluster.Watcher != nil || cfg.Cluster.Discovery != "" {
 		return cnm.E("", cnm.Unsupported, errors.New("discovery of nodes: this version has no clusters; leave it away"))
-	case global != nil && global.Client.Provider != "":
-		return cnm.E("", cnm.Unsupported, fmt.Errorf("global store %q: this version has no networks of global scope; leave it away", global.Client.Provider))
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package libnetwork
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -28,7 +29,12 @@ type namesOf struct {
 
 // changed is called when the endpoints of the network, as they are now, have other names
 // or addresses than before.
-func (n *network) changed() { n.names.version.Add(1) }
+func (n *network) changed() {
+	n.names.version.Add(1)
+	if g := n.c.global; g != nil && n.record.Load().Scope == cnm.Global {
+		g.poke()
+	}
+}
 
 // current returns the names as the records have them.
 func (n *network) current() *resolver.Names {
@@ -60,19 +66,35 @@ func (n *network) nameRecords(networkName string) []resolver.Record {
 		if sb == nil {
 			continue
 		}
-		var addresses []netip.Addr
-		for _, prefix := range []netip.Prefix{rec.IPv4, rec.IPv6} {
-			if prefix.IsValid() {
-				addresses = append(addresses, prefix.Addr())
-			}
+		out = append(out, namesFor(networkName, endpointNames(rec, sb.ContainerID()), endpointAddrs(rec))...)
+	}
+	if g := n.c.global; g != nil {
+		shares := g.sharesOf(n.ID())
+		for _, key := range slices.Sorted(maps.Keys(shares)) {
+			out = append(out, namesFor(networkName, shares[key].Names, shares[key].Addresses)...)
 		}
-		if len(addresses) == 0 {
-			continue
-		}
-		for i, name := range endpointNames(rec, sb.ContainerID()) {
-			out = append(out,
-				resolver.Record{Name: name + "." + networkName, Addrs: addresses, Reverse: i == 0},
-				resolver.Record{Name: name, Addrs: addresses})
+	}
+	return out
+}
+
+// namesFor are the names of one endpoint, each with the network's name behind it too.
+func namesFor(networkName string, names []string, addresses []netip.Addr) (out []resolver.Record) {
+	if len(addresses) == 0 {
+		return nil
+	}
+	for i, name := range names {
+		out = append(out,
+			resolver.Record{Name: name + "." + networkName, Addrs: addresses, Reverse: i == 0},
+			resolver.Record{Name: name, Addrs: addresses})
+	}
+	return out
+}
+
+// endpointAddrs are the endpoint's addresses, IPv4 first.
+func endpointAddrs(rec *cnm.Endpoint) (out []netip.Addr) {
+	for _, prefix := range []netip.Prefix{rec.IPv4, rec.IPv6} {
+		if prefix.IsValid() {
+			out = append(out, prefix.Addr())
 		}
 	}
 	return out

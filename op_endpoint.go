@@ -74,6 +74,11 @@ func (n *network) createEndpoint(ctx context.Context, name string, options []End
 	} else if spec.wantIPv4.IsValid() || spec.wantIPv6.IsValid() {
 		return nil, invalid("IP address: networks of driver %q have none", network.Driver)
 	}
+	release, err := c.claimEndpoint(ctx, &u, network, rec)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
 	draft := *network
 	if err := entry.driver.CreateEndpoint(ctx, &draft, rec); err != nil {
 		return nil, err

@@ -242,7 +242,10 @@ func (c *controller) releaseEndpoint(ctx context.Context, network *cnm.Network, 
 		if !a.prefix.IsValid() || a.pool == "" { // the latter is an address that the driver chose
 			continue
 		}
-		err := ipam.ReleaseAddress(ctx, a.pool, a.prefix.Addr())
+		err := c.away(network)
+		if err == nil {
+			err = ipam.ReleaseAddress(ctx, a.pool, a.prefix.Addr())
+		}
 		if err != nil && !c.released(ctx, release{network.IPAM.Driver, a.pool, a.prefix.Addr()}, err) {
 			c.log.Error("release address", "endpoint", rec.Name, "address", a.prefix.Addr(), "error", err)
 		}

@@ -222,9 +222,6 @@ func (c *controller) publishDetachment(ctx context.Context, d detachment) {
 		ep.quiet()
 		ep.record.Store(d.after[i])
 		releasePorts(&ep.ports)
-		if d.deleteEndpoints {
-			c.releaseEndpoint(ctx, ep.n.record.Load(), d.after[i])
-		}
 	}
 	if d.deleteSandbox {
 		releasePorts(&d.sandbox.ports)
@@ -252,6 +249,12 @@ func (c *controller) publishDetachment(ctx context.Context, d detachment) {
 	c.mu.Unlock()
 	if d.sandbox != nil {
 		d.sandbox.see(d.endpoints...)
+	}
+	if d.deleteEndpoints {
+		for i, ep := range d.endpoints {
+			c.releaseEndpoint(ctx, ep.n.record.Load(), d.after[i])
+		}
+		c.unshare(ctx, d)
 	}
 	switch {
 	case d.deleteSandbox:

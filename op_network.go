@@ -66,8 +66,11 @@ func (c *controller) createNetwork(ctx context.Context, networkType, name, id st
 	if err != nil {
 		return nil, err
 	}
-	if rec.Scope, err = remoteScope(ctx, entry, rec.Driver); err != nil {
+	if err := setScope(ctx, rec, entry); err != nil {
 		return nil, err
+	}
+	if rec.Scope == cnm.Global && c.global == nil {
+		return nil, noShares()
 	}
 	defer c.track(rec.Owner())()
 	release := func() {}
@@ -83,33 +86,48 @@ func (c *controller) createNetwork(ctx context.Context, networkType, name, id st
 			return nil, err
 		}
 	}
-	if rec.Parts, err = entry.driver.CreateNetwork(ctx, rec); err != nil {
+	if err := c.claimNetwork(ctx, &u, rec); err != nil {
 		return nil, err
+	}
+	if release, err = c.makeNetwork(ctx, &u, rec, entry); err != nil {
+		return nil, err
+	}
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.networks[rec.ID], nil
+}
+
+// makeNetwork makes on this host what a network whose addresses are known needs. Release
+// lets go of the parents; it is called when what may have to be undone has been.
+func (c *controller) makeNetwork(ctx context.Context, u *undo.Stack, rec *cnm.Network, entry driverEntry) (release func(), err error) {
+	release = func() {}
+	if rec.Parts, err = entry.driver.CreateNetwork(ctx, rec); err != nil {
+		return release, err
 	}
 	u.Push("delete network in the driver", func(ctx context.Context) error { return entry.driver.DeleteNetwork(ctx, rec) })
-	if err := c.claimLinks(&u, rec); err != nil {
-		return nil, err
+	if err := c.claimLinks(u, rec); err != nil {
+		return release, err
 	}
-	if release, err = c.holdParents(ctx, rec); err != nil {
-		return nil, err
+	hold, err := c.holdParents(ctx, rec)
+	if err != nil {
+		return release, err
 	}
+	release = hold
 	if err := c.checkParents(rec); err != nil {
-		return nil, err
+		return release, err
 	}
-
-	if err := c.record(ctx, &u, func(b *batch) { b.putNetwork(rec) }, func(b *batch) { b.delete(keyNetwork + rec.ID) }); err != nil {
-		return nil, err
+	if err := c.record(ctx, u, func(b *batch) { b.putNetwork(rec) }, func(b *batch) { b.delete(keyNetwork + rec.ID) }); err != nil {
+		return release, err
 	}
-	if err := c.realiseNetwork(ctx, &u, rec); err != nil {
-		return nil, err
+	if err := c.realiseNetwork(ctx, u, rec); err != nil {
+		return release, err
 	}
-
 	n := c.newNetwork(rec)
 	c.mu.Lock()
 	c.networks[rec.ID] = n
 	c.mu.Unlock()
 	n.tell(EventCreate)
-	return n, nil
+	return release, nil
 }
 
 // record commits what do writes; if a later step fails, what back writes.
@@ -210,8 +228,15 @@ func (n *network) DeleteContext(ctx context.Context) (err error) {
 	return operationError("delete "+n.subject(), n.delete(ctx))
 }
 
-// delete takes a network away: record, kernel, and then what was reserved for it.
-func (n *network) delete(ctx context.Context) (err error) {
+// delete takes a network away: record, kernel, and then what was reserved for it. One of
+// global scope goes from all hosts.
+func (n *network) delete(ctx context.Context) error { return n.remove(ctx, true) }
+
+// drop takes away this host's copy of a network that is gone from the others. A container
+// that is in it keeps what it has until it goes.
+func (n *network) drop(ctx context.Context) error { return n.remove(ctx, false) }
+
+func (n *network) remove(ctx context.Context, everywhere bool) (err error) {
 	c := n.c
 	if err := c.running(); err != nil {
 		return err
@@ -240,6 +265,11 @@ func (n *network) delete(ctx context.Context) (err error) {
 	defer u.OnError(ctx, &err)
 	u.Push("open the network again", func(context.Context) error { n.reopen(); return nil })
 
+	if everywhere {
+		if err := c.releaseShared(ctx, &u, rec); err != nil {
+			return err
+		}
+	}
 	draft := *rec
 	if err := entry.driver.DeleteNetwork(ctx, &draft); err != nil {
 		return err
@@ -255,7 +285,6 @@ func (n *network) delete(ctx context.Context) (err error) {
 		return err
 	}
 
-	c.releaseNetwork(context.WithoutCancel(ctx), rec)
 	c.mu.Lock()
 	n.deleted.Store(true)
 	delete(c.networks, rec.ID)
@@ -263,6 +292,9 @@ func (n *network) delete(ctx context.Context) (err error) {
 		delete(c.names, key)
 	}
 	c.mu.Unlock()
+	if everywhere {
+		c.releaseNetwork(context.WithoutCancel(ctx), rec)
+	}
 	n.tell(EventDelete)
 	return nil
 }

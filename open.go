@@ -10,9 +10,6 @@ import (
 
 	"github.com/docker/libnetwork/cnm"
 	"github.com/docker/libnetwork/config"
-	"github.com/docker/libnetwork/datastore"
-	"github.com/docker/libnetwork/datastore/bolt"
-	"github.com/docker/libnetwork/datastore/memory"
 	"github.com/docker/libnetwork/ipamapi"
 	"github.com/docker/libnetwork/ipams/builtin"
 	"github.com/docker/libnetwork/ipams/null"
@@ -92,7 +89,14 @@ func assemble(ctx context.Context, cfg *config.Config, id string, store cnm.Stor
 		names: make(map[string]bool), containers: make(map[string]bool), busy: make(map[string]int),
 		paths: newPaths(cmp.Or(cfg.Daemon.ExecRoot, config.DefaultExecRoot), id),
 	}
-	if c.ipams, err = builtinIPAMs(cfg, id); err != nil {
+	addresses, err := addressSettings(cfg, id)
+	if err != nil {
+		return nil, err
+	}
+	if c.global, err = openGlobal(cfg, id, addresses, c.log); err != nil {
+		return nil, err
+	}
+	if c.ipams, err = builtinIPAMs(addresses, c.global); err != nil {
 		return nil, err
 	}
 	if err := c.restore(ctx); err != nil {
@@ -117,27 +121,8 @@ func assemble(ctx context.Context, cfg *config.Config, id string, store cnm.Stor
 	c.watchFilter()
 	c.payDebts()
 	c.replayRemotes()
+	c.follow()
 	return c, nil
-}
-
-// openStore opens the store of the local scope.
-func openStore(cfg *config.Config) (cnm.Store, error) {
-	scope := cfg.Scopes[datastore.LocalScope]
-	if scope == nil || scope.Client.Provider == "" {
-		scope = datastore.DefaultScopes(cfg.Daemon.DataDir)[datastore.LocalScope]
-	}
-	switch scope.Client.Provider {
-	case datastore.ProviderMemory:
-		return memory.New(), nil
-	case datastore.ProviderBolt:
-		options := bolt.Options{}
-		if scope.Client.Config != nil {
-			options.LockTimeout = scope.Client.Config.ConnectionTimeout
-		}
-		return bolt.Open(scope.Client.Address, options)
-	}
-	return nil, cnm.E("", cnm.Unsupported, fmt.Errorf("store %q: not in this build; it has %q and %q",
-		scope.Client.Provider, datastore.ProviderBolt, datastore.ProviderMemory))
 }
 
 // driverOptions returns what the configuration says to a driver, as text.
@@ -164,25 +149,36 @@ func driverOptions(cfg *config.Config, networkType string) (map[string]string, e
 }
 
 // builtinIPAMs is the table of the address managers of this build.
-func builtinIPAMs(cfg *config.Config, id string) (map[string]cnm.IPAM, error) {
+func builtinIPAMs(settings builtin.Config, g *global) (map[string]cnm.IPAM, error) {
+	manager, err := builtin.New(settings)
+	if err != nil {
+		return nil, err
+	}
+	table := map[string]cnm.IPAM{ipamapi.DefaultIPAM: manager, ipamapi.NullIPAM: null.New()}
+	if g != nil {
+		if table[ipamapi.DefaultIPAM], err = newScopedIPAM(manager, g); err != nil {
+			return nil, err
+		}
+	}
+	return table, nil
+}
+
+// addressSettings is what the configuration says of automatic addresses.
+func addressSettings(cfg *config.Config, id string) (builtin.Config, error) {
 	settings := builtin.Config{ULA: builtin.ULAFor(id)}
 	for _, pool := range cfg.Daemon.DefaultAddressPools {
 		base, err := netip.ParsePrefix(pool.Base)
 		if err != nil {
-			return nil, cnm.E("", cnm.Invalid, fmt.Errorf("default address pool %q: %w", pool.Base, err))
+			return settings, cnm.E("", cnm.Invalid, fmt.Errorf("default address pool %q: %w", pool.Base, err))
 		}
 		settings.LocalPools = append(settings.LocalPools, builtin.PoolBase{Base: base, Size: pool.Size})
 	}
 	for _, text := range cfg.Daemon.NeverUse {
 		prefix, err := netip.ParsePrefix(text)
 		if err != nil {
-			return nil, cnm.E("", cnm.Invalid, fmt.Errorf("never use %q: %w", text, err))
+			return settings, cnm.E("", cnm.Invalid, fmt.Errorf("never use %q: %w", text, err))
 		}
 		settings.NeverUse = append(settings.NeverUse, prefix)
 	}
-	manager, err := builtin.New(settings)
-	if err != nil {
-		return nil, err
-	}
-	return map[string]cnm.IPAM{ipamapi.DefaultIPAM: manager, ipamapi.NullIPAM: null.New()}, nil
+	return settings, nil
 }

@@ -56,6 +56,20 @@ func NetworkOptionGeneric(generic map[string]interface{}) NetworkOption {
 	}
 }
 
+// NetworkOptionScope makes the network one of this host ("local") or of all hosts that
+// share a store ("global"); without it the driver decides. Networks of some drivers can be
+// either: containers of several hosts are on one segment by the parents of their links.
+func NetworkOptionScope(scope string) NetworkOption {
+	return func(n *networkSpec) {
+		switch cnm.Scope(scope) {
+		case "", cnm.Local, cnm.Global:
+			n.record.Scope = cnm.Scope(scope)
+		default:
+			n.fail(invalid("scope %q: want %q or %q", scope, cnm.Local, cnm.Global))
+		}
+	}
+}
+
 func (n *networkSpec) driverOptions(value any) {
 	options, err := optionMap(value)
 	if err != nil {

@@ -60,21 +60,30 @@ func (c *controller) remoteDriverEntry(name string) driverEntry {
 	return driverEntry{driver: driver, scope: cnm.Local}
 }
 
-// remoteScope returns the scope of the driver's networks; that of one which is not there is
-// a NetworkTypeError.
-func remoteScope(ctx context.Context, entry driverEntry, networkType string) (cnm.Scope, error) {
-	driver, ok := entry.driver.(toldDriver)
-	if !ok {
-		return entry.scope, nil
+// setScope completes a network's scope: that of its driver, unless the user says otherwise
+// and the driver's networks can be one on several hosts. A plugin that is not there is a
+// NetworkTypeError.
+func setScope(ctx context.Context, rec *cnm.Network, entry driverEntry) error {
+	scope := entry.scope
+	if driver, ok := entry.driver.(toldDriver); ok {
+		var err error
+		scope, err = driver.Scope(ctx)
+		if errors.Is(err, cnm.NotFound) || errors.Is(err, cnm.Invalid) {
+			return fmt.Errorf("%w: %w", NetworkTypeError(rec.Driver), err)
+		}
+		if err != nil {
+			return err
+		}
 	}
-	scope, err := driver.Scope(ctx)
-	if errors.Is(err, cnm.NotFound) || errors.Is(err, cnm.Invalid) {
-		return "", fmt.Errorf("%w: %w", NetworkTypeError(networkType), err)
+	switch {
+	case rec.Scope == "" || rec.Scope == scope:
+		rec.Scope = scope
+	case rec.Scope == cnm.Local:
+		return invalid("scope %q: networks of driver %q are of scope %q", rec.Scope, rec.Driver, scope)
+	case !entry.spans:
+		return invalid("scope %q: a network of driver %q is one host's, whatever others have", rec.Scope, rec.Driver)
 	}
-	if err == nil && scope == cnm.Global {
-		err = cnm.E("", cnm.Unsupported, fmt.Errorf("driver %q: its networks are of global scope, which this version does not have", networkType))
-	}
-	return scope, err
+	return nil
 }
 
 // driverOf returns the driver of a network, or nil if this build has none of its name.

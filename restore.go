@@ -47,14 +47,8 @@ func (c *controller) restore(ctx context.Context) error {
 		for _, key := range claims(rec, c.drivers[rec.Driver]) {
 			c.names[key] = true
 		}
-		if ipam := c.ipams[rec.IPAM.Driver]; ipam != nil {
-			if err := replayNetwork(ctx, ipam, rec); err != nil {
-				return cnm.Wrap("restore "+n.subject(), err)
-			}
-			continue
-		}
-		for _, subnet := range slices.Concat(rec.Subnets4, rec.Subnets6) {
-			c.remoteIPAMOf(rec.IPAM.Driver).Restore(subnet.Pool)
+		if err := c.restoreAddresses(ctx, rec); err != nil {
+			return cnm.Wrap("restore "+n.subject(), err)
 		}
 	}
 	for _, rec := range l.sandboxes {
@@ -87,11 +81,27 @@ func (c *controller) restoreEndpoint(ctx context.Context, rec *cnm.Endpoint) err
 		sb.endpoints[rec.ID] = ep
 		c.restorePorts(ctx, ep, sb)
 	}
-	ipam := c.ipams[n.record.Load().IPAM.Driver]
-	if ipam == nil {
+	network := n.record.Load()
+	ipam := c.ipams[network.IPAM.Driver]
+	if ipam == nil || network.Scope == cnm.Global && c.global != nil {
 		return nil
 	}
 	return cnm.Wrap(op, replayEndpoint(ctx, ipam, rec))
+}
+
+// restoreAddresses makes the network's address manager what it was.
+func (c *controller) restoreAddresses(ctx context.Context, rec *cnm.Network) error {
+	ipam := c.ipams[rec.IPAM.Driver]
+	switch {
+	case ipam == nil:
+		for _, subnet := range slices.Concat(rec.Subnets4, rec.Subnets6) {
+			c.remoteIPAMOf(rec.IPAM.Driver).Restore(subnet.Pool)
+		}
+		return nil
+	case rec.Scope == cnm.Global && c.global != nil:
+		return nil // the store knows, and may not answer now
+	}
+	return replayNetwork(ctx, ipam, rec)
 }
 
 // replayNetwork asks the address manager for what it granted to the network before.
