@@ -128,6 +128,8 @@ func prepare(state specs.State, flags map[string]string, noAnnotations bool) (*a
 func (a *attachment) completeSandbox() (err error) {
 	sandbox := &a.wish.sandbox
 	sandbox.ContainerID, sandbox.UseExternalKey = a.state.ID, true
+	// Whatever becomes of the runtime and of detach, nothing outlives the container.
+	sandbox.Lifetime, sandbox.OwnerPID = api.LifetimeProcess, a.state.Pid
 	sandbox.HostName = cmp.Or(sandbox.HostName, a.bundle.Hostname)
 	sandbox.Labels = map[string]any{labelAttempt: a.attempt, labelPID: strconv.Itoa(a.state.Pid), labelBundle: a.state.Bundle}
 	if p, err := process.Open(a.state.Pid); err == nil {

@@ -10,7 +10,9 @@
 //     annotations of the container name. All or nothing: if something fails, what was
 //     done is taken back, and the runtime gives the container up.
 //   - detach, as poststop hook, takes all of it away. It may be called again and again,
-//     and needs neither the container's process nor its bundle.
+//     and needs neither the container's process nor its bundle. The daemon does it too
+//     when the container's first process has ended, so that nothing is left of what a
+//     runtime has forgotten.
 //   - setkey, also when the program is called libnetwork-setkey, is the hook of 2017's
 //     library: it gives a sandbox that another program has made with
 //     OptionUseExternalKey its namespace. See libnetwork.SetExternalKey.

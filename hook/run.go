@@ -18,7 +18,7 @@ import (
 	"github.com/docker/libnetwork/internal/setkey"
 )
 
-// HostVariable, in the environment, names the daemon's address for commands without the
+// HostVariable names, in the environment, the daemon's address for commands without the
 // flag -H. A hook's environment is what the bundle says, not the runtime's own.
 const HostVariable = "DNET_HOST"
 

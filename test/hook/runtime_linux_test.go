@@ -244,8 +244,8 @@ func endProcess(t *testing.T, pid string) {
 		t.Fatalf("the sandbox has no process on its label: %q", pid)
 	}
 	await(t, "the end of the container's process", func() error {
-		stat, err := os.ReadFile(filepath.Join("/proc", pid, "stat"))
-		if err != nil || strings.Contains(string(stat), ") Z ") {
+		stat, readErr := os.ReadFile(filepath.Join("/proc", pid, "stat"))
+		if ended := readErr != nil || strings.Contains(string(stat), ") Z "); ended {
 			return nil
 		}
 		_ = syscall.Kill(number, syscall.SIGKILL)
@@ -253,7 +253,36 @@ func endProcess(t *testing.T, pid string) {
 	})
 }
 
-// TestTheSameContainerAgain: what a killed attempt has left is no obstacle to the next.
+// TestNothingOutlivesTheContainer: also without a poststop hook, and with a daemon that was
+// not there when the container ended.
+func TestNothingOutlivesTheContainer(t *testing.T) {
+	for _, down := range []bool{false, true} {
+		t.Run(fmt.Sprintf("daemon down: %v", down), func(t *testing.T) {
+			m := newMachine(t)
+			c := newContainer(t, runtimes()[1], "box", "echo it runs; sleep 60", map[string]string{"dnet.network": "web", "dnet.publish": "8080:80"}, func(spec *specs.Spec) {
+				spec.Hooks.CreateRuntime = []specs.Hook{m.call("attach")}
+			})
+			ok(t, c.run())
+			c.says("it runs")
+			if down {
+				m.stop()
+			}
+			c.remove()
+			if down {
+				m.start()
+			}
+			await(t, "the end of the sandbox", func() error {
+				if after := m.picture(); after != m.before {
+					return fmt.Errorf("before:\n%s\nafter:\n%s", m.before, after)
+				}
+				return nil
+			})
+		})
+	}
+}
+
+// TestTheSameContainerAgain: a second one is refused while the first one lives, and is no
+// trouble after its end.
 func TestTheSameContainerAgain(t *testing.T) {
 	m := newMachine(t)
 	box := func(poststop bool) *container {
@@ -273,10 +302,7 @@ func TestTheSameContainerAgain(t *testing.T) {
 	if out, err := m.hook(string(state), "attach"); err == nil || !strings.Contains(out, "has a sandbox already") {
 		t.Errorf("a second attach: %v: %s", err, out)
 	}
-	first.remove() // there is no poststop hook
-	if _, err := m.client.Sandbox(t.Context(), "box"); err != nil {
-		t.Errorf("nobody has asked for it, and the sandbox is gone: %v", err)
-	}
+	first.remove() // there is no poststop hook: the sandbox may be there still
 	second := box(true)
 	if err := second.run(); err != nil {
 		t.Fatalf("%v: %s", err, second.said())
