@@ -20,11 +20,14 @@ build: ## compile everything, for this system and for the others
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo development)
 PREFIX ?= /usr/local
 
-dnet: ## build the program dnet, static, into bin/ (VERSION=)
+dnet: ## build the programs dnet and dnet-hook, static, into bin/ (VERSION=)
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.stamp=$(VERSION)' -o bin/dnet ./cmd/dnet
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.stamp=$(VERSION)' -o bin/dnet-hook ./cmd/dnet-hook
 
-install: dnet ## install dnet, its units, man pages and completions (PREFIX=/usr/local, DESTDIR=)
+install: dnet ## install dnet and dnet-hook, units, man pages and completions (PREFIX=/usr/local, DESTDIR=)
 	install -D -m 755 bin/dnet '$(DESTDIR)$(PREFIX)/bin/dnet'
+	install -m 755 bin/dnet-hook '$(DESTDIR)$(PREFIX)/bin/dnet-hook'
+	ln -sf dnet-hook '$(DESTDIR)$(PREFIX)/bin/libnetwork-setkey'
 	install -d '$(DESTDIR)$(PREFIX)/lib/systemd/system' '$(DESTDIR)$(PREFIX)/share/man/man8' '$(DESTDIR)$(PREFIX)/share/bash-completion/completions'
 	for unit in service socket; do sed 's,/usr/bin/libnetwork-dnet,$(PREFIX)/bin/dnet,' packaging/dnet.$$unit >'$(DESTDIR)$(PREFIX)/lib/systemd/system/dnet.'$$unit; done
 	bin/dnet man '$(DESTDIR)$(PREFIX)/share/man/man8'

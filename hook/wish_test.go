@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -138,4 +140,22 @@ func FuzzWish(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestPageNamesTheAnnotations: all, and no others.
+func TestPageNamesTheAnnotations(t *testing.T) {
+	page, err := os.ReadFile("../docs/oci-hook.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rows, want []string
+	for _, row := range regexp.MustCompile("(?m)^\\| `(dnet\\.[a-z-]+)` \\|").FindAllSubmatch(page, -1) {
+		rows = append(rows, string(row[1]))
+	}
+	for _, s := range settings() {
+		want = append(want, prefix+s.name)
+	}
+	if d := cmp.Diff(want, rows); d != "" {
+		t.Error(d)
+	}
 }
