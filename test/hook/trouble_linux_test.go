@@ -3,7 +3,9 @@ package hook
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -89,32 +91,42 @@ func TestHookIsKilled(t *testing.T) {
 	}
 }
 
-// TestSignalsTakeBack: a hook that is told to end says so, at once.
+// TestSignalsTakeBack: a hook that is told to end does so at once, and looks before whether
+// the daemon has done what it was asked for.
 func TestSignalsTakeBack(t *testing.T) {
 	kerneltest.RequireRoot(t)
-	folder := t.TempDir()
 	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
-		silent, err := net.Listen("unix", folder+"/s")
+		path := filepath.Join(t.TempDir(), "s")
+		listener, err := net.Listen("unix", path)
 		ok(t, err)
+		asked, looked := make(chan struct{}, 1), make(chan struct{}, 1)
+		slow := &http.Server{ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodPost {
+				_, _ = io.Copy(io.Discard, r.Body) // only then is the client's end noticed
+				asked <- struct{}{}
+				<-r.Context().Done()
+				return
+			}
+			looked <- struct{}{}
+			http.NotFound(w, r)
+		})}
+		var group sync.WaitGroup
+		group.Go(func() { _ = slow.Serve(listener) })
 		f := newFirst(t, "box", `{"dnet.network":"web"}`)
-		command := exec.Command(program(t, "dnet-hook"), "attach", "-H", "unix://"+folder+"/s")
+		command := exec.Command(program(t, "dnet-hook"), "attach", "-H", "unix://"+path)
 		command.Stdin = strings.NewReader(f.state)
 		var said bytes.Buffer
 		command.Stderr = &said
 		ok(t, command.Start())
-		conn, err := silent.Accept()
-		ok(t, err)
+		<-asked
 		start := time.Now()
 		ok(t, command.Process.Signal(signal))
-		again, err := silent.Accept() // it looks whether the daemon has done it all the same
-		ok(t, err)
-		ok(t, silent.Close()) // the client may try more than once
-		ok(t, again.Close())
-		ok(t, conn.Close())
 		err = command.Wait()
-		if command.ProcessState.ExitCode() != api.ExitCode(cnm.Timeout) || strings.Count(said.String(), "\n") != 1 || time.Since(start) > 5*time.Second {
-			t.Errorf("%v: after %v %v: %s", signal, time.Since(start), err, &said)
+		if command.ProcessState.ExitCode() != api.ExitCode(cnm.Timeout) || strings.Count(said.String(), "\n") != 1 || len(looked) != 1 || time.Since(start) > 5*time.Second {
+			t.Errorf("%v: after %v %v, looked %d times: %s", signal, time.Since(start), err, len(looked), &said)
 		}
+		ok(t, slow.Close())
+		group.Wait()
 		f.end()
 	}
 }
