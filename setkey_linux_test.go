@@ -57,6 +57,22 @@ func TestExternalKeyByTheSocket(t *testing.T) {
 	s.wantEmpty(t)
 }
 
+// TestExternalKeyAfterARestart: the controller that waits for the key need not be the one
+// that was asked for the sandbox.
+func TestExternalKeyAfterARestart(t *testing.T) {
+	s := newScratch(t)
+	c := s.open(t)
+	n := must[libnetwork.Network](t)(c.NewNetwork("bridge", "web", ""))
+	other := must[libnetwork.Sandbox](t)(attach(n, c, "other"))
+	ep := external(t, c, n, "mine")
+	c.Stop()
+	c = s.open(t)
+	ok(t, libnetwork.ExternalKey{ControllerID: c.ID(), ContainerID: "mine", Key: kerneltest.NewNamespace(t), ExecRoot: s.run}.Set(t.Context()))
+	ping(t, must[libnetwork.Sandbox](t)(c.SandboxByID(other.ID())), address(ep))
+	empty(t, c)
+	s.wantEmpty(t)
+}
+
 // TestExternalKeyOfManyContainers: as when a machine starts.
 func TestExternalKeyOfManyContainers(t *testing.T) {
 	s := newScratch(t)

@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
@@ -82,6 +83,11 @@ func runAttach(ctx context.Context, o Options, arguments []string) error {
 	}
 	defer daemon.Close()
 	a.daemon = daemon
+	if strings.HasPrefix(daemon.Address(), "unix:") {
+		// Whatever becomes of the runtime and of detach, nothing outlives the container. By
+		// TCP the daemon does not know whose process numbers it is told.
+		a.wish.sandbox.Lifetime, a.wish.sandbox.OwnerPID = api.LifetimeProcess, state.Pid
+	}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	return cnm.Wrap(op, a.do(ctx))
@@ -128,8 +134,6 @@ func prepare(state specs.State, flags map[string]string, noAnnotations bool) (*a
 func (a *attachment) completeSandbox() (err error) {
 	sandbox := &a.wish.sandbox
 	sandbox.ContainerID, sandbox.UseExternalKey = a.state.ID, true
-	// Whatever becomes of the runtime and of detach, nothing outlives the container.
-	sandbox.Lifetime, sandbox.OwnerPID = api.LifetimeProcess, a.state.Pid
 	sandbox.HostName = cmp.Or(sandbox.HostName, a.bundle.Hostname)
 	sandbox.Labels = map[string]any{labelAttempt: a.attempt, labelPID: strconv.Itoa(a.state.Pid), labelBundle: a.state.Bundle}
 	if p, err := process.Open(a.state.Pid); err == nil {

@@ -38,16 +38,26 @@ type fakeDaemon struct {
 
 func newFakeDaemon(t *testing.T) *fakeDaemon {
 	t.Helper()
+	return newFakeDaemonAt(t, "unix")
+}
+
+// newFakeDaemonAt is by "unix" or "tcp".
+func newFakeDaemonAt(t *testing.T, network string) *fakeDaemon {
+	t.Helper()
 	folder, err := os.MkdirTemp("", "h")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(folder) })
-	d := &fakeDaemon{address: "unix://" + filepath.Join(folder, "s"), sandboxes: make(map[string]api.Sandbox)}
-	listener, err := net.Listen("unix", filepath.Join(folder, "s"))
+	where := filepath.Join(folder, "s")
+	if network == "tcp" {
+		where = "127.0.0.1:0"
+	}
+	listener, err := net.Listen(network, where)
 	if err != nil {
 		t.Fatal(err)
 	}
+	d := &fakeDaemon{address: network + "://" + listener.Addr().String(), sandboxes: make(map[string]api.Sandbox)}
 	server := &http.Server{Handler: d, ReadHeaderTimeout: time.Second}
 	done := make(chan struct{})
 	go func() { defer close(done); _ = server.Serve(listener) }()
@@ -179,7 +189,8 @@ func TestAttachAndDetach(t *testing.T) {
 	if got, want := d.requests(), "POST /sandboxes, POST /networks/web/connect, POST /networks/back/connect, POST /sandboxes/sb1/key"; got != want {
 		t.Errorf("asked %s, want %s", got, want)
 	}
-	if in := d.created; in.ContainerID != "box" || !in.UseExternalKey || in.HostName != "tower" || len(in.Ports) != 1 || in.Labels["oci.pid"] != fmt.Sprint(pid) || in.Labels["oci.bundle"] != bundle {
+	if in := d.created; in.ContainerID != "box" || !in.UseExternalKey || in.HostName != "tower" || len(in.Ports) != 1 || in.Labels["oci.pid"] != fmt.Sprint(pid) || in.Labels["oci.bundle"] != bundle ||
+		in.Lifetime != api.LifetimeProcess || in.OwnerPID != pid {
 		t.Errorf("created %+v", in)
 	}
 	// While its process lives nobody takes the place of a sandbox.
@@ -190,6 +201,15 @@ func TestAttachAndDetach(t *testing.T) {
 		if code, out := d.run(`{"id":"box","status":"stopped"}`, "detach"); code != 0 || out != "" || len(d.sandboxes) != 0 {
 			t.Errorf("detach: exit %d: %s", code, out)
 		}
+	}
+}
+
+// TestAttachByTCP: there the daemon cannot follow a process.
+func TestAttachByTCP(t *testing.T) {
+	pid, bundle := sleeper(t)
+	d := newFakeDaemonAt(t, "tcp")
+	if code, out := d.run(stateOf(pid, bundle), "attach"); code != 0 || d.created.ContainerID != "box" || d.created.Lifetime != "" || d.created.OwnerPID != 0 {
+		t.Errorf("exit %d: %s: created %+v", code, out, d.created)
 	}
 }
 
