@@ -21,13 +21,14 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 PREFIX ?= /usr/local
 
 # The second program is the daemon, which the first one finds beside itself.
-dnet: ## build the programs dnet and dnetd, static, into bin/ (VERSION=)
+dnet: ## build the programs dnet, dnetd and dnet-hook, static, into bin/ (VERSION=)
 	@mkdir -p bin
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X github.com/docker/libnetwork/cmd/internal/version.stamp=$(VERSION)' -o bin/ ./cmd/dnet ./cmd/dnetd
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X github.com/docker/libnetwork/cmd/internal/version.stamp=$(VERSION)' -o bin/ ./cmd/dnet ./cmd/dnetd ./cmd/dnet-hook
 
-install: dnet ## install dnet and dnetd, their units, man pages and completions (PREFIX=/usr/local, DESTDIR=)
+install: dnet ## install the programs, their units, man pages and completions (PREFIX=/usr/local, DESTDIR=)
 	install -d '$(DESTDIR)$(PREFIX)/bin'
-	install -m 755 bin/dnet bin/dnetd '$(DESTDIR)$(PREFIX)/bin'
+	install -m 755 bin/dnet bin/dnetd bin/dnet-hook '$(DESTDIR)$(PREFIX)/bin'
+	ln -sf dnet-hook '$(DESTDIR)$(PREFIX)/bin/libnetwork-setkey'
 	install -d '$(DESTDIR)$(PREFIX)/lib/systemd/system' '$(DESTDIR)$(PREFIX)/share/man/man8' '$(DESTDIR)$(PREFIX)/share/bash-completion/completions'
 	for unit in service socket; do sed 's,/usr/libexec/dnet/dnetd,$(PREFIX)/bin/dnetd,' packaging/dnet.$$unit >'$(DESTDIR)$(PREFIX)/lib/systemd/system/dnet.'$$unit; done
 	$(GO) run ./cmd/dnet/internal/manpages -version '$(VERSION)' '$(DESTDIR)$(PREFIX)/share/man/man8'

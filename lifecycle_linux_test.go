@@ -364,7 +364,7 @@ func TestRefusals(t *testing.T) {
 				func(c *config.Config) { c.Cluster.Discovery = "consul://192.0.2.1:8500/x" })
 			return err
 		}, cnm.Unsupported, "clusters"},
-		{"key of another process", func() error { return libnetwork.SetExternalKey("c", "a", "/proc/1/ns/net") }, cnm.Unsupported, "SetKey"},
+		{"key of another process", func() error { return libnetwork.SetExternalKey("c", "a", "/proc/1/ns/net") }, cnm.Unavailable, "no controller listens"},
 		{"data dir in use", func() error {
 			_, err := libnetwork.New(config.OptionDataDir(s.data), config.OptionHostNamespace(s.host))
 			return err

@@ -290,7 +290,8 @@ func (c *controller) restorePorts(ctx context.Context, ep *endpoint, sb *sandbox
 	}
 }
 
-// startServing starts the proxies and DNS servers of what was restored.
+// startServing starts the proxies and DNS servers of what was restored, and then serves
+// the hooks of container runtimes.
 func (c *controller) startServing(ctx context.Context) {
 	for _, sb := range c.allSandboxes() {
 		rec := sb.record.Load()
@@ -307,6 +308,7 @@ func (c *controller) startServing(ctx context.Context) {
 			sb.updateFiles(ctx)
 		}
 	}
+	c.takeKeys()
 }
 
 // stopServing ends the proxies and DNS servers and gives the ports back; the packet filter

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/docker/libnetwork/cnm"
+	"github.com/docker/libnetwork/internal/setkey"
 	"github.com/docker/libnetwork/internal/undo"
 )
 
@@ -304,12 +305,14 @@ type paths struct {
 	namespaces, prefix string
 	// files is the folder with one folder for each sandbox's files.
 	files string
+	// keys is the socket by which hooks set the keys of external sandboxes.
+	keys string
 }
 
 func newPaths(execRoot, controllerID string) paths {
 	return paths{
 		namespaces: filepath.Join(execRoot, "netns"), prefix: shortID(controllerID)[:6] + "-",
-		files: filepath.Join(execRoot, "sandboxes", shortID(controllerID)),
+		files: filepath.Join(execRoot, "sandboxes", shortID(controllerID)), keys: setkey.Socket(execRoot, controllerID),
 	}
 }
 

@@ -64,6 +64,9 @@ type SandboxCreate struct {
 	// however it ended; it needs a connection by the Unix socket. Empty keeps it until it
 	// is deleted.
 	Lifetime string `json:"lifetime,omitempty"`
+	// OwnerPID, for lifetime "process", names another process than the one that asks, such
+	// as a container's first. Zero is the one that asks.
+	OwnerPID int `json:"owner_pid,omitempty"`
 }
 
 // LifetimeProcess is the one value of SandboxCreate.Lifetime that is not empty.

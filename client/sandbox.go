@@ -26,7 +26,7 @@ func (c *Client) Sandbox(ctx context.Context, sandbox string) (api.Sandbox, erro
 }
 
 // CreateSandbox makes a sandbox for a container and returns its id. With the lifetime
-// api.LifetimeProcess it lasts as long as this process.
+// api.LifetimeProcess it lasts as long as this process, or the one with number OwnerPID.
 func (c *Client) CreateSandbox(ctx context.Context, sandbox api.SandboxCreate) (id string, err error) {
 	return ask[string](ctx, c, post(sandbox, "sandboxes"))
 }

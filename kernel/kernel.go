@@ -110,7 +110,7 @@ type Namespaces interface {
 	Create(ctx context.Context, path string) error
 	// Bind pins the namespace that the file source stands for, such as
 	// /proc/PID/ns/net, at path. A path in use is Exists; a source that is not a
-	// network namespace is Invalid; one that is missing is NotFound.
+	// network namespace, or the host's own, is Invalid; one that is missing is NotFound.
 	Bind(ctx context.Context, path, source string) error
 	// Delete unpins path and forgets all about it. A missing path is no error.
 	Delete(ctx context.Context, path string) error

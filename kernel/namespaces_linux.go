@@ -49,6 +49,12 @@ func (n namespaces) Bind(ctx context.Context, path, source string) error {
 	if err := ctx.Err(); err != nil {
 		return cnm.E(op, cnm.Timeout, err)
 	}
+	// The links of a container would be among the host's, and its default route too.
+	if there, err := os.Stat(source); err == nil {
+		if own, err := os.Stat(n.HostPath()); err == nil && os.SameFile(there, own) {
+			return cnm.E(op, cnm.Invalid, errors.New("it is the host's own namespace; the container needs one of its own"))
+		}
+	}
 	return cnm.Wrap(op, netns.Bind(path, source))
 }
 

@@ -28,7 +28,8 @@ func TestPackage(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, wanted := range []string{
-		"./usr/bin/libnetwork-dnet\n", "./usr/libexec/dnet/dnetd\n", "./lib/systemd/system/libnetwork-dnet.service\n", "./lib/systemd/system/libnetwork-dnet.socket\n",
+		"./usr/bin/libnetwork-dnet\n", "./usr/libexec/dnet/dnetd\n", "./usr/bin/dnet-hook\n", "./usr/bin/libnetwork-setkey -> dnet-hook\n",
+		"./lib/systemd/system/libnetwork-dnet.service\n", "./lib/systemd/system/libnetwork-dnet.socket\n",
 		"./usr/share/man/man8/libnetwork-dnet.8.gz\n", "./usr/share/doc/libnetwork-dnet/examples/libnetwork.toml\n",
 	} {
 		if !strings.Contains(string(out), wanted) {

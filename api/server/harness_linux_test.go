@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -30,11 +31,11 @@ type daemon struct {
 	owners     *owners
 }
 
-// owners takes this process for the owner of all, and remembers whom to follow.
+// owners takes this process for who asks, and remembers whom to follow.
 type owners struct{ followed map[string]server.Owner }
 
-func (o *owners) Owner(context.Context) (server.Owner, error) {
-	return server.Owner{PID: os.Getpid(), Start: 7}, nil
+func (o *owners) Owner(_ context.Context, pid int) (server.Owner, error) {
+	return server.Owner{PID: cmp.Or(pid, os.Getpid()), Start: 7}, nil
 }
 
 func (o *owners) Follow(id string, owner server.Owner) error {

@@ -60,11 +60,17 @@ func (s *Server) createSandbox(r *request) (any, error) {
 	var owner Owner
 	switch in.Lifetime {
 	case "":
+		if in.OwnerPID != 0 {
+			return nil, invalid("owner_pid %d: needs lifetime %q", in.OwnerPID, api.LifetimeProcess)
+		}
 	case api.LifetimeProcess:
 		if s.Lifetimes == nil {
 			return nil, cnm.E("lifetime", cnm.Unsupported, errors.New("this daemon does not follow processes"))
 		}
-		if owner, err = s.Lifetimes.Owner(r.Context()); err != nil {
+		if in.OwnerPID < 0 {
+			return nil, invalid("owner_pid %d: want the number of a process", in.OwnerPID)
+		}
+		if owner, err = s.Lifetimes.Owner(r.Context(), in.OwnerPID); err != nil {
 			return nil, err
 		}
 		options = append(options, libnetwork.OptionGeneric(ownerLabels(owner)))

@@ -41,9 +41,10 @@ type Options struct {
 
 // Lifetimes deletes sandboxes whose owner, a process, has ended.
 type Lifetimes interface {
-	// Owner tells the process that makes a request, by the request's context. It is
-	// Unsupported where the connection does not tell.
-	Owner(ctx context.Context) (Owner, error)
+	// Owner tells the process that makes a request, by the request's context, or if pid is
+	// not zero, the one with that number; one that has ended is NotFound. It is Unsupported
+	// where the connection does not tell who asks: a number is one of this machine.
+	Owner(ctx context.Context, pid int) (Owner, error)
 	// Follow deletes the sandbox when the process has ended, however it ends. A process
 	// that has ended already is no error.
 	Follow(sandboxID string, owner Owner) error

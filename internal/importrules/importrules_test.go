@@ -25,7 +25,7 @@ var public = []string{
 }
 
 // aboveRoot are the programs, and what serves and calls the API.
-var aboveRoot = []string{"cmd/...", "api/...", "client/...", "diag/...", "plugin/server/...", "test/...", "examples/..."}
+var aboveRoot = []string{"cmd/...", "api/...", "client/...", "hook/...", "diag/...", "plugin/server/...", "test/...", "examples/..."}
 
 // kernelLibraries make system calls.
 var kernelLibraries = []string{
@@ -74,6 +74,14 @@ var rules = []rule{
 	{
 		of: []string{"..."}, except: slices.Concat(aboveRoot, []string{"."}), never: []string{"."},
 		why: "control goes from the root to a package and back: only programs import the root",
+	},
+	{
+		of: []string{"hook/...", "cmd/dnet-hook/..."},
+		only: []string{
+			"std", "github.com/opencontainers/runtime-spec/specs-go", "cnm", "api", "client", "hook",
+			"internal/setkey", "kernel/process",
+		},
+		why: "a hook is started for each container: it holds what asks the daemon, and no more",
 	},
 	{
 		of: []string{"..."}, except: slices.Concat(suites, []string{"test/..."}), never: suites, notInTests: true,

@@ -37,6 +37,8 @@ func (n fakeNamespaces) Bind(_ context.Context, path, source string) error {
 	defer n.f.mu.Unlock()
 	s, ok := n.f.spaces[source]
 	switch {
+	case source == n.HostPath():
+		return cnm.E("bind namespace", cnm.Invalid, fmt.Errorf("%q is the host's own", source))
 	case !ok || source == "":
 		return cnm.E("bind namespace", cnm.NotFound, fmt.Errorf("%q does not exist", source))
 	case n.f.pinned[path]:

@@ -241,6 +241,7 @@ func testNamespaces(_ *testing.T, w *world) {
 		{n.Create(w.Context(), a), cnm.Exists},
 		{n.Bind(w.Context(), a, a), cnm.Exists},
 		{n.Bind(w.Context(), b, filepath.Join(w.folder, "none")), cnm.NotFound},
+		{n.Bind(w.Context(), b, n.HostPath()), cnm.Invalid},
 	} {
 		if !errors.Is(c.err, c.kind) {
 			w.Errorf("error %v, want kind %q", c.err, c.kind)

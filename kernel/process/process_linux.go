@@ -53,6 +53,24 @@ func Peer(conn *net.UnixConn) (*Process, error) {
 	return hold(pid, fd)
 }
 
+// PeerUser returns the number of the user that the process which made the other end of the
+// connection had when it connected (SO_PEERCRED of unix(7)).
+func PeerUser(conn *net.UnixConn) (int, error) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return 0, cnm.E("user of a connection", cnm.Unavailable, err)
+	}
+	var credentials *unix.Ucred
+	var peerErr error
+	err = raw.Control(func(socket uintptr) {
+		credentials, peerErr = unix.GetsockoptUcred(int(socket), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	})
+	if err = errors.Join(err, peerErr); err != nil {
+		return 0, errno.Wrap("user of a connection", err)
+	}
+	return int(credentials.Uid), nil
+}
+
 // peer asks the socket for a descriptor of its peer. Kernels before 6.5 give its number
 // only, which may be used again between the two calls.
 func peer(socket int) (pid, fd int, err error) {

@@ -116,6 +116,9 @@ func TestPeerIsWhoConnected(t *testing.T) {
 	if p.PID != self.PID || p.Start != self.Start {
 		t.Errorf("got %+v, want %+v", p, self)
 	}
+	if user, err := PeerUser(server); err != nil || user != os.Geteuid() {
+		t.Errorf("user %d, %v", user, err)
+	}
 }
 
 func TestLockHolder(t *testing.T) {

@@ -27,6 +27,9 @@ func Open(int) (*Process, error) { return nil, errUnsupported }
 // Peer returns Unsupported.
 func Peer(*net.UnixConn) (*Process, error) { return nil, errUnsupported }
 
+// PeerUser returns Unsupported.
+func PeerUser(*net.UnixConn) (int, error) { return 0, errUnsupported }
+
 // Wait returns Unsupported.
 func (*Process) Wait(context.Context) error { return errUnsupported }
 

@@ -69,7 +69,7 @@ func (l *lifetimes) end(which func(id string) bool) {
 }
 
 // Owner implements server.Lifetimes.
-func (l *lifetimes) Owner(ctx context.Context) (server.Owner, error) {
+func (l *lifetimes) Owner(ctx context.Context, pid int) (server.Owner, error) {
 	conn, ok := ctx.Value(connectionKey{}).(net.Conn)
 	if limited, is := conn.(*limitedConn); is {
 		conn = limited.Conn
@@ -78,7 +78,11 @@ func (l *lifetimes) Owner(ctx context.Context) (server.Owner, error) {
 	if !ok || !isLocal {
 		return server.Owner{}, cnm.E("lifetime", cnm.Unsupported, errors.New("only a connection by the Unix socket tells which process asks"))
 	}
-	p, err := process.Peer(local)
+	find := func() (*process.Process, error) { return process.Peer(local) }
+	if pid != 0 {
+		find = func() (*process.Process, error) { return process.Open(pid) }
+	}
+	p, err := find()
 	if err != nil {
 		return server.Owner{}, err
 	}

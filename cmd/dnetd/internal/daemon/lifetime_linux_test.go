@@ -5,8 +5,10 @@ import (
 	"errors"
 	"iter"
 	"log/slog"
+	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
@@ -165,7 +167,39 @@ func TestStopEndsFollowing(t *testing.T) {
 
 func TestOwnerNeedsAUnixSocket(t *testing.T) {
 	_, l := newMortals(t)
-	if _, err := l.Owner(t.Context()); !errors.Is(err, cnm.Unsupported) {
-		t.Errorf("got %v", err)
+	for _, pid := range []int{0, os.Getpid()} {
+		if _, err := l.Owner(t.Context(), pid); !errors.Is(err, cnm.Unsupported) {
+			t.Errorf("%d: got %v", pid, err)
+		}
+	}
+}
+
+// TestOwnerIsWhoAsksOrIsNamed.
+func TestOwnerIsWhoAsksOrIsNamed(t *testing.T) {
+	_, l := newMortals(t)
+	path := filepath.Join(t.TempDir(), "s")
+	listener, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close() //nolint:errcheck // nothing to lose
+	client, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close() //nolint:errcheck // nothing to lose
+	conn, err := listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close() //nolint:errcheck // nothing to lose
+	ctx := context.WithValue(t.Context(), connectionKey{}, conn)
+	for asked, want := range map[int]int{0: os.Getpid(), os.Getppid(): os.Getppid()} {
+		if owner, err := l.Owner(ctx, asked); err != nil || owner != ownerOf(t, want) {
+			t.Errorf("%d: %+v, %v", asked, owner, err)
+		}
+	}
+	if _, err := l.Owner(ctx, 1<<30); !errors.Is(err, cnm.NotFound) {
+		t.Errorf("one that there is not: %v", err)
 	}
 }
