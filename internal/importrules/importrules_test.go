@@ -79,7 +79,7 @@ var rules = []rule{
 		of: []string{"hook/...", "cmd/dnet-hook/..."},
 		only: []string{
 			"std", "github.com/opencontainers/runtime-spec/specs-go", "cnm", "api", "client", "hook",
-			"internal/setkey", "kernel/process",
+			"cmd/internal/version", "internal/setkey", "kernel/process",
 		},
 		why: "a hook is started for each container: it holds what asks the daemon, and no more",
 	},
