@@ -210,7 +210,8 @@ func (d *Driver) takeBack(ctx context.Context, err error, name string, request a
 	if undo == nil || answered(undo) {
 		return plugin.Settled(err)
 	}
-	return cnm.E("", cnm.KindOf(err), fmt.Errorf("%w; and it could not be taken back: %w", err, undo))
+	// The second error is no more than words: what it is says nothing of what is open.
+	return cnm.E("", cnm.KindOf(err), fmt.Errorf("%w; and it could not be taken back: %s", err, undo.Error()))
 }
 
 // wrap adds who answered what to an error about an answer.

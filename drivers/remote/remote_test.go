@@ -219,6 +219,15 @@ func TestNotTakenBack(t *testing.T) {
 	if !errors.Is(err, cnm.Timeout) || !plugin.MayHaveHappened(err) || !strings.Contains(err.Error(), "and it could not be taken back: plugin \"mesh\": NetworkDriver.Leave: no answer") {
 		t.Errorf("error %v", err)
 	}
+	p.Handle("NetworkDriver.Join", func(http.ResponseWriter, plugintest.Call) {
+		go p.Stop()
+		<-time.After(callTimeout)
+	})
+	if _, err = d.Join(t.Context(), network(), endpoint(), sandbox()); !errors.Is(err, cnm.Unavailable) || !plugin.MayHaveHappened(err) || !strings.Contains(err.Error(), "could not be taken back") {
+		t.Errorf("the plugin has died: error %v", err)
+	}
+	p.Restart()
+	p.Hang("NetworkDriver.Join")
 	p.Answer("NetworkDriver.Leave", `{"Err":"no such endpoint"}`)
 	if _, err = d.Join(t.Context(), network(), endpoint(), sandbox()); !errors.Is(err, cnm.Timeout) || plugin.MayHaveHappened(err) || strings.Contains(err.Error(), "no such endpoint") {
 		t.Errorf("the plugin knows of nothing: error %v", err)

@@ -202,7 +202,7 @@ func (m *IPAM) giveBack(ctx context.Context, err error, name string, request any
 	case err == nil:
 		return undo
 	}
-	return fmt.Errorf("%w; and it could not be given back: %w", err, undo)
+	return fmt.Errorf("%w; and it could not be given back: %s", err, undo.Error())
 }
 
 // wrap adds who answered what to an error about an answer.
