@@ -76,7 +76,7 @@ func endpoint() *cnm.Endpoint {
 
 func sandbox() *cnm.Sandbox {
 	return &cnm.Sandbox{
-		ID: "s", Key: "/run/ns", ExposedPorts: []cnm.Port{{Protocol: 6, Port: 443}},
+		ID: "s", Key: "/run/ns", Labels: map[string]any{"com.example.rank": 7, "color": "blue"}, ExposedPorts: []cnm.Port{{Protocol: 6, Port: 443}},
 		PortBindings: []cnm.PortBinding{{Protocol: 6, Port: 1000, PortEnd: 1002, HostPort: 2000, HostIP: netip.MustParseAddr("198.51.100.1")}},
 	}
 }
