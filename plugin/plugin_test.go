@@ -21,17 +21,20 @@ import (
 	"github.com/docker/libnetwork/plugin/plugintest"
 )
 
-// patience is for what must not happen at once; all tests together stay short.
+// impatience is for what has no end; what has one gets patience, on a busy machine.
 const (
-	callTimeout = 300 * time.Millisecond
-	retryFor    = 500 * time.Millisecond
+	impatience = 400 * time.Millisecond
+	patience   = 20 * time.Second
 )
 
 func registry(t *testing.T, p *plugintest.Plugin) *plugin.Registry {
 	t.Helper()
-	r := plugin.New(plugin.Options{
-		SocketFolders: []string{p.Folder}, SpecFolders: []string{p.Folder}, CallTimeout: callTimeout, RetryFor: retryFor,
-	})
+	return registryFor(t, p, patience)
+}
+
+func registryFor(t *testing.T, p *plugintest.Plugin, limit time.Duration) *plugin.Registry {
+	t.Helper()
+	r := plugin.New(plugin.Options{SocketFolders: []string{p.Folder}, SpecFolders: []string{p.Folder}, CallTimeout: limit, RetryFor: limit})
 	t.Cleanup(func() {
 		if err := r.Close(); err != nil {
 			t.Error(err)
@@ -42,7 +45,12 @@ func registry(t *testing.T, p *plugintest.Plugin) *plugin.Registry {
 
 func get(t *testing.T, p *plugintest.Plugin) *plugin.Plugin {
 	t.Helper()
-	found, err := registry(t, p).Get(t.Context(), p.Name, "NetworkDriver")
+	return getFor(t, p, patience)
+}
+
+func getFor(t *testing.T, p *plugintest.Plugin, limit time.Duration) *plugin.Plugin {
+	t.Helper()
+	found, err := registryFor(t, p, limit).Get(t.Context(), p.Name, "NetworkDriver")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,12 +157,12 @@ func TestRequest(t *testing.T) {
 func TestNoAnswer(t *testing.T) {
 	const method = "NetworkDriver.Join"
 	p := plugintest.Start(t, "p", "NetworkDriver")
-	found := get(t, p)
+	found := getFor(t, p, impatience)
 
 	p.Hang(method)
 	start := time.Now()
 	err := found.Call(t.Context(), method, nil, nil)
-	if took := time.Since(start); !errors.Is(err, cnm.Timeout) || !plugin.MayHaveHappened(err) || !strings.Contains(err.Error(), "no answer within 300ms") || took > 5*time.Second {
+	if took := time.Since(start); !errors.Is(err, cnm.Timeout) || !plugin.MayHaveHappened(err) || !strings.Contains(err.Error(), "no answer within 400ms") || took > 5*time.Second {
 		t.Errorf("after %s: error %v", took, err)
 	}
 	p.Handle(method, func(w http.ResponseWriter, _ plugintest.Call) {
@@ -179,7 +187,7 @@ func TestNoAnswer(t *testing.T) {
 		cancel()
 		<-t.Context().Done()
 	})
-	if err := found.Call(ctx, method, nil, nil); !errors.Is(err, cnm.Timeout) || !errors.Is(err, context.Canceled) || !plugin.MayHaveHappened(err) {
+	if err := get(t, p).Call(ctx, method, nil, nil); !errors.Is(err, cnm.Timeout) || !errors.Is(err, context.Canceled) || !plugin.MayHaveHappened(err) {
 		t.Errorf("the caller has gone: error %v", err)
 	}
 	<-entered
@@ -205,7 +213,7 @@ func TestRestart(t *testing.T) {
 	const method = "NetworkDriver.Leave"
 	p := plugintest.Start(t, "p", "NetworkDriver")
 	p.Answer(method, "{}")
-	found := get(t, p)
+	found, impatient := get(t, p), getFor(t, p, impatience)
 	for range 5 {
 		if err := found.Call(t.Context(), method, nil, nil); err != nil {
 			t.Fatal(err)
@@ -220,12 +228,12 @@ func TestRestart(t *testing.T) {
 	}
 
 	p.Stop()
-	err := found.Call(t.Context(), method, nil, nil)
-	if !errors.Is(err, cnm.Unavailable) || plugin.MayHaveHappened(err) || !strings.Contains(err.Error(), "cannot be reached for 500ms; is it running?") {
+	err := impatient.Call(t.Context(), method, nil, nil)
+	if !errors.Is(err, cnm.Unavailable) || plugin.MayHaveHappened(err) || !strings.Contains(err.Error(), "cannot be reached for 400ms; is it running?") {
 		t.Errorf("while it is away: error %v", err)
 	}
 
-	timer := time.AfterFunc(retryFor/4, p.Start)
+	timer := time.AfterFunc(impatience/4, p.Start)
 	defer timer.Stop()
 	if err := found.Call(t.Context(), method, nil, nil); err != nil {
 		t.Errorf("while it starts: %v", err)
@@ -272,13 +280,13 @@ func TestSlowStart(t *testing.T) {
 	p := plugintest.New(t, "p", "NetworkDriver")
 	r := registry(t, p)
 	start := time.Now()
-	if _, err := r.Get(t.Context(), "p", "NetworkDriver"); !errors.Is(err, cnm.NotFound) || time.Since(start) > retryFor/2 {
+	if _, err := r.Get(t.Context(), "p", "NetworkDriver"); !errors.Is(err, cnm.NotFound) || time.Since(start) > patience/2 {
 		t.Errorf("after %s: error %v", time.Since(start), err)
 	}
-	if _, err := r.Wait(t.Context(), "p", "NetworkDriver"); !errors.Is(err, cnm.Unavailable) {
+	if _, err := registryFor(t, p, impatience).Wait(t.Context(), "p", "NetworkDriver"); !errors.Is(err, cnm.Unavailable) {
 		t.Errorf("error %v", err)
 	}
-	timer := time.AfterFunc(retryFor/4, p.Start)
+	timer := time.AfterFunc(impatience/4, p.Start)
 	defer timer.Stop()
 	if _, err := r.Wait(t.Context(), "p", "NetworkDriver"); err != nil {
 		t.Error(err)
@@ -296,7 +304,7 @@ func TestSlowStart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	timer = time.AfterFunc(retryFor/4, p.Start)
+	timer = time.AfterFunc(impatience/4, p.Start)
 	defer timer.Stop()
 	if _, err := r.Get(t.Context(), "q", "NetworkDriver"); err != nil {
 		t.Error(err)
@@ -305,14 +313,14 @@ func TestSlowStart(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(20*time.Millisecond, cancel)
 	start = time.Now()
-	if _, err := r.Wait(ctx, "nobody", "NetworkDriver"); !errors.Is(err, cnm.Timeout) || time.Since(start) > retryFor {
+	if _, err := r.Wait(ctx, "nobody", "NetworkDriver"); !errors.Is(err, cnm.Timeout) || time.Since(start) > patience {
 		t.Errorf("after %s: error %v", time.Since(start), err)
 	}
 }
 
 func TestActivation(t *testing.T) {
 	p := plugintest.Start(t, "p", "NetworkDriver")
-	r := registry(t, p)
+	r, impatient := registry(t, p), registryFor(t, p, impatience)
 	for name, test := range map[string]struct {
 		answer func()
 		kind   cnm.Kind
@@ -332,7 +340,11 @@ func TestActivation(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			test.answer()
 			p.Restart()
-			_, err := r.Get(t.Context(), "p", "IpamDriver")
+			from := r
+			if test.kind == cnm.Timeout || test.kind == cnm.Unavailable {
+				from = impatient
+			}
+			_, err := from.Get(t.Context(), "p", "IpamDriver")
 			if !errors.Is(err, test.kind) || !strings.Contains(err.Error(), test.says) || !strings.HasPrefix(err.Error(), `plugin "p": `) {
 				t.Errorf("error %v, want kind %q and the words %q", err, test.kind, test.says)
 			}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,10 +22,10 @@ import (
 	"github.com/docker/libnetwork/plugin/plugintest"
 )
 
-// Short, so that tests of what does not answer do not take long.
+// impatience is for what has no end; what has one gets patience, on a busy machine.
 const (
-	callTimeout = 200 * time.Millisecond
-	retryFor    = 300 * time.Millisecond
+	impatience = 400 * time.Millisecond
+	patience   = 20 * time.Second
 )
 
 // start runs a plugin with one pool and one address, and an address manager for it.
@@ -37,13 +38,19 @@ func start(t *testing.T) (*plugintest.Plugin, *remote.IPAM) {
 	p.Answer("IpamDriver.ReleasePool", `{}`)
 	p.Answer("IpamDriver.RequestAddress", `{"Address":"10.1.0.7/16"}`)
 	p.Answer("IpamDriver.ReleaseAddress", `{}`)
-	r := plugin.New(plugin.Options{SocketFolders: []string{p.Folder}, SpecFolders: []string{p.Folder}, CallTimeout: callTimeout, RetryFor: retryFor})
+	return p, with(t, p, patience)
+}
+
+// with returns one that is as patient as that with the plugin.
+func with(t *testing.T, p *plugintest.Plugin, limit time.Duration) *remote.IPAM {
+	t.Helper()
+	r := plugin.New(plugin.Options{SocketFolders: []string{p.Folder}, SpecFolders: []string{p.Folder}, CallTimeout: limit, RetryFor: limit})
 	t.Cleanup(func() {
 		if err := r.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	return p, remote.New(r, "infra")
+	return remote.New(r, "infra")
 }
 
 func prefix(text string) netip.Prefix { return netip.MustParsePrefix(text) }
@@ -145,6 +152,7 @@ func TestNeeds(t *testing.T) {
 	}
 	p.Hang("IpamDriver.GetCapabilities")
 	p.Restart()
+	m = with(t, p, impatience)
 	if _, err := m.Needs(t.Context()); !errors.Is(err, cnm.Timeout) {
 		t.Errorf("error %v", err)
 	}
@@ -171,10 +179,11 @@ func calls(m *remote.IPAM) map[string]func(context.Context) error {
 var repeated = map[string]bool{"GetCapabilities": true, "GetDefaultAddressSpaces": true}
 
 func TestEachMethodGoesWrong(t *testing.T) {
+	var methods sync.WaitGroup
 	for name := range calls(nil) {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			p, m := start(t)
+		p, patient := start(t)
+		impatient := with(t, p, impatience)
+		methods.Go(func() {
 			whole := "IpamDriver." + name
 			for _, way := range []struct {
 				name    string
@@ -194,27 +203,32 @@ func TestEachMethodGoesWrong(t *testing.T) {
 				way.prepare()
 				p.Restart()
 				p.Calls()
+				m := patient
+				if way.kind == cnm.Timeout || way.kind == cnm.Unavailable {
+					m = impatient
+				}
 				err := calls(m)[name](t.Context())
 				if name == "GetCapabilities" && !way.maybe {
 					if err != nil {
-						t.Errorf("%s: error %v, want no needs", way.name, err)
+						t.Errorf("%s: %s: error %v, want no needs", name, way.name, err)
 					}
 					continue
 				}
 				if !errors.Is(err, way.kind) || !strings.Contains(err.Error(), way.says) || !strings.HasPrefix(err.Error(), `plugin "infra": `) || plugin.MayHaveHappened(err) != way.maybe && way.name != "breaks" {
-					t.Errorf("%s: error %v, want kind %q and the words %q", way.name, err, way.kind, way.says)
+					t.Errorf("%s: %s: error %v, want kind %q and the words %q", name, way.name, err, way.kind, way.says)
 				}
 				if got := p.Methods(); way.name == "breaks" && repeated[name] != (len(got) > 1) {
-					t.Errorf("broken: asked for %q", got)
+					t.Errorf("%s: broken: asked for %q", name, got)
 				}
 			}
 			p.Stop()
 			want := map[bool]cnm.Kind{true: cnm.NotFound, false: cnm.Unavailable}[!strings.HasPrefix(name, "Release") && name != "RequestAddress"]
-			if err := calls(m)[name](t.Context()); !errors.Is(err, want) {
-				t.Errorf("no plugin: error %v, want kind %q", err, want)
+			if err := calls(impatient)[name](t.Context()); !errors.Is(err, want) {
+				t.Errorf("%s: no plugin: error %v, want kind %q", name, err, want)
 			}
 		})
 	}
+	methods.Wait()
 }
 
 func TestAddressSpaces(t *testing.T) {
