@@ -27,7 +27,7 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 
 // impatience is for what has no end; what has one gets patience, on a busy machine.
 const (
-	impatience = 400 * time.Millisecond
+	impatience = time.Second
 	patience   = 20 * time.Second
 )
 
@@ -43,13 +43,13 @@ func start(t *testing.T) (*plugintest.Plugin, *remote.Driver) {
 	}
 	p.Answer("NetworkDriver.GetCapabilities", `{"Scope":"local","GwAllocChecker":true}`)
 	p.Answer("NetworkDriver.Join", `{"InterfaceName":{"SrcName":"made0","DstPrefix":"eth"}}`)
-	return p, with(t, p, patience)
+	return p, with(t, p, patience, patience)
 }
 
-// with returns one that is as patient as that with the plugin.
-func with(t *testing.T, p *plugintest.Plugin, limit time.Duration) *remote.Driver {
+// with returns one that waits for answers, and for the plugin, as long as that.
+func with(t *testing.T, p *plugintest.Plugin, answer, start time.Duration) *remote.Driver {
 	t.Helper()
-	r := plugin.New(plugin.Options{SocketFolders: []string{p.Folder}, SpecFolders: []string{p.Folder}, CallTimeout: limit, RetryFor: limit})
+	r := plugin.New(plugin.Options{SocketFolders: []string{p.Folder}, SpecFolders: []string{p.Folder}, CallTimeout: answer, RetryFor: start})
 	t.Cleanup(func() {
 		if err := r.Close(); err != nil {
 			t.Error(err)
@@ -163,10 +163,11 @@ var tolerated = map[string]bool{
 
 // Each method goes wrong in each way, and what may have happened is taken back, once.
 func TestEachMethodGoesWrong(t *testing.T) {
+	t.Parallel()
 	var methods sync.WaitGroup
 	for name := range calls(nil) {
 		p, patient := start(t)
-		impatient := with(t, p, impatience)
+		hasty, impatient := with(t, p, 3*impatience, patience), with(t, p, patience, impatience)
 		methods.Go(func() {
 			whole := "NetworkDriver." + name
 			for _, way := range []struct {
@@ -186,10 +187,7 @@ func TestEachMethodGoesWrong(t *testing.T) {
 				way.prepare()
 				p.Restart() // so that capabilities are asked again
 				p.Calls()
-				d := patient
-				if way.kind == cnm.Timeout || way.kind == cnm.Unavailable {
-					d = impatient
-				}
+				d := map[cnm.Kind]*remote.Driver{cnm.Timeout: hasty, cnm.Unavailable: impatient, cnm.Internal: patient, cnm.Unsupported: patient}[way.kind]
 				err := calls(d)[name](t.Context())
 				if !errors.Is(err, way.kind) || !strings.Contains(err.Error(), way.says) || !strings.HasPrefix(err.Error(), `plugin "mesh": `) {
 					t.Errorf("%s: %s: error %v, want kind %q and the words %q", name, way.name, err, way.kind, way.says)
@@ -225,8 +223,9 @@ func TestEachMethodGoesWrong(t *testing.T) {
 
 // What cannot be taken back either may have happened.
 func TestNotTakenBack(t *testing.T) {
+	t.Parallel()
 	p, patient := start(t)
-	d := with(t, p, impatience)
+	d := with(t, p, impatience, impatience)
 	p.Hang("NetworkDriver.Join")
 	p.Hang("NetworkDriver.Leave")
 	_, err := d.Join(t.Context(), network(), endpoint(), sandbox())

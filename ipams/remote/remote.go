@@ -22,7 +22,7 @@ import (
 const Type = "IpamDriver"
 
 // giveBackTime bounds how long a plugin is told of what is given back after an error.
-const giveBackTime = 10 * time.Second
+const giveBackTime = 5 * time.Second
 
 // IPAM implements cnm.IPAM with a plugin. It is safe for concurrent use. New makes one.
 //

@@ -24,7 +24,7 @@ import (
 
 // impatience is for what has no end; what has one gets patience, on a busy machine.
 const (
-	impatience = 400 * time.Millisecond
+	impatience = time.Second
 	patience   = 20 * time.Second
 )
 
@@ -38,13 +38,13 @@ func start(t *testing.T) (*plugintest.Plugin, *remote.IPAM) {
 	p.Answer("IpamDriver.ReleasePool", `{}`)
 	p.Answer("IpamDriver.RequestAddress", `{"Address":"10.1.0.7/16"}`)
 	p.Answer("IpamDriver.ReleaseAddress", `{}`)
-	return p, with(t, p, patience)
+	return p, with(t, p, patience, patience)
 }
 
-// with returns one that is as patient as that with the plugin.
-func with(t *testing.T, p *plugintest.Plugin, limit time.Duration) *remote.IPAM {
+// with returns one that waits for answers, and for the plugin, as long as that.
+func with(t *testing.T, p *plugintest.Plugin, answer, start time.Duration) *remote.IPAM {
 	t.Helper()
-	r := plugin.New(plugin.Options{SocketFolders: []string{p.Folder}, SpecFolders: []string{p.Folder}, CallTimeout: limit, RetryFor: limit})
+	r := plugin.New(plugin.Options{SocketFolders: []string{p.Folder}, SpecFolders: []string{p.Folder}, CallTimeout: answer, RetryFor: start})
 	t.Cleanup(func() {
 		if err := r.Close(); err != nil {
 			t.Error(err)
@@ -152,7 +152,7 @@ func TestNeeds(t *testing.T) {
 	}
 	p.Hang("IpamDriver.GetCapabilities")
 	p.Restart()
-	m = with(t, p, impatience)
+	m = with(t, p, impatience, patience)
 	if _, err := m.Needs(t.Context()); !errors.Is(err, cnm.Timeout) {
 		t.Errorf("error %v", err)
 	}
@@ -179,10 +179,11 @@ func calls(m *remote.IPAM) map[string]func(context.Context) error {
 var repeated = map[string]bool{"GetCapabilities": true, "GetDefaultAddressSpaces": true}
 
 func TestEachMethodGoesWrong(t *testing.T) {
+	t.Parallel()
 	var methods sync.WaitGroup
 	for name := range calls(nil) {
 		p, patient := start(t)
-		impatient := with(t, p, impatience)
+		hasty, impatient := with(t, p, 3*impatience, patience), with(t, p, patience, impatience)
 		methods.Go(func() {
 			whole := "IpamDriver." + name
 			for _, way := range []struct {
@@ -203,10 +204,7 @@ func TestEachMethodGoesWrong(t *testing.T) {
 				way.prepare()
 				p.Restart()
 				p.Calls()
-				m := patient
-				if way.kind == cnm.Timeout || way.kind == cnm.Unavailable {
-					m = impatient
-				}
+				m := map[cnm.Kind]*remote.IPAM{cnm.Timeout: hasty, cnm.Unavailable: impatient, cnm.Internal: patient, cnm.Unsupported: patient}[way.kind]
 				err := calls(m)[name](t.Context())
 				if name == "GetCapabilities" && !way.maybe {
 					if err != nil {
