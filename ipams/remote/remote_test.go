@@ -118,6 +118,19 @@ func TestRequests(t *testing.T) {
 	wantCalls(t, p, body("ReleaseAddress", `{"PoolID":"p","Address":"10.1.0.7"}`), body("ReleasePool", `{"PoolID":"p"}`))
 }
 
+// A pool without a gateway has one that stands for it, which is no lease.
+func TestNoGateway(t *testing.T) {
+	p, m := start(t)
+	granted, err := m.RequestAddress(t.Context(), cnm.AddressRequest{PoolID: "p", Address: addr("0.0.0.0"), Gateway: true})
+	if err != nil || granted.Prefix != prefix("0.0.0.0/0") {
+		t.Errorf("address %+v, %v", granted, err)
+	}
+	if err := m.ReleaseAddress(t.Context(), "p", addr("::")); err != nil {
+		t.Error(err)
+	}
+	wantCalls(t, p)
+}
+
 func TestNeeds(t *testing.T) {
 	p, m := start(t)
 	request := cnm.AddressRequest{PoolID: "p", MAC: netstate.MAC{2, 0, 0, 0, 0, 9}}
@@ -253,34 +266,37 @@ func TestPools(t *testing.T) {
 		says    string // if it is refused
 		back    bool   // it is given back
 	}{
-		"any":                  {answer: `{"PoolID":"p","Pool":"10.1.0.0/16"}`, want: "10.1.0.0/16"},
-		"bits beyond":          {answer: `{"PoolID":"p","Pool":"10.1.2.3/16"}`, want: "10.1.0.0/16"},
-		"all addresses":        {answer: `{"PoolID":"p","Pool":"0.0.0.0/0"}`, want: "0.0.0.0/0"},
-		"all again":            {request: cnm.PoolRequest{Pool: prefix("0.0.0.0/0")}, answer: `{"PoolID":"p","Pool":"0.0.0.0/0"}`, want: "0.0.0.0/0"},
-		"IPv6":                 {request: cnm.PoolRequest{IPv6: true}, answer: `{"PoolID":"p","Pool":"fd00::/64"}`, want: "fd00::/64"},
-		"as asked":             {request: cnm.PoolRequest{Pool: prefix("10.2.0.0/16")}, answer: `{"PoolID":"p","Pool":"10.2.0.0/16"}`, want: "10.2.0.0/16"},
-		"of a length":          {request: cnm.PoolRequest{Pool: prefix("0.0.0.0/24")}, answer: `{"PoolID":"p","Pool":"10.2.3.0/24"}`, want: "10.2.3.0/24"},
-		"gateway":              {answer: `{"PoolID":"p","Pool":"10.1.0.0/16","Data":{"com.docker.network.gateway":"10.1.0.9/16"}}`, want: "10.1.0.0/16", gateway: "10.1.0.9/16"},
-		"gateway, no length":   {answer: `{"PoolID":"p","Pool":"10.1.0.0/16","Data":{"com.docker.network.gateway":"10.1.0.9"}}`, want: "10.1.0.0/16", gateway: "10.1.0.9/16"},
-		"gateway elsewhere":    {answer: `{"PoolID":"p","Pool":"10.1.0.0/16","Data":{"com.docker.network.gateway":"10.2.0.9/16"}}`, says: "gateway", back: true},
-		"gateway of more":      {answer: `{"PoolID":"p","Pool":"10.1.0.0/16","Data":{"com.docker.network.gateway":"10.1.0.9/8"}}`, says: "gateway", back: true},
-		"no gateway":           {answer: `{"PoolID":"p","Pool":"10.1.0.0/16","Data":{"com.docker.network.gateway":"x"}}`, says: "gateway", back: true},
-		"no id":                {answer: `{"Pool":"10.1.0.0/16"}`, says: "is no id"},
-		"a long id":            {answer: `{"PoolID":"` + strings.Repeat("x", 1025) + `","Pool":"10.1.0.0/16"}`, says: "is no id"},
-		"a line in an id":      {answer: `{"PoolID":"a\nb","Pool":"10.1.0.0/16"}`, says: "is no id"},
-		"no pool":              {answer: `{"PoolID":"p"}`, says: "CIDR form", back: true},
-		"no length":            {answer: `{"PoolID":"p","Pool":"10.1.0.0"}`, says: "CIDR form", back: true},
-		"mapped":               {request: cnm.PoolRequest{IPv6: true}, answer: `{"PoolID":"p","Pool":"::ffff:10.1.0.0/112"}`, says: "CIDR form", back: true},
-		"IPv6 for IPv4":        {answer: `{"PoolID":"p","Pool":"fd00::/64"}`, says: "other version", back: true},
-		"IPv4 for IPv6":        {request: cnm.PoolRequest{IPv6: true}, answer: `{"PoolID":"p","Pool":"10.1.0.0/16"}`, says: "other version", back: true},
-		"loopback":             {answer: `{"PoolID":"p","Pool":"127.0.0.0/8"}`, says: "no network can have it", back: true},
-		"multicast":            {answer: `{"PoolID":"p","Pool":"224.0.0.0/4"}`, says: "no network can have it", back: true},
-		"another":              {request: cnm.PoolRequest{Pool: prefix("10.2.0.0/16")}, answer: `{"PoolID":"p","Pool":"10.3.0.0/16"}`, says: "another was asked for", back: true},
-		"a part":               {request: cnm.PoolRequest{Pool: prefix("10.2.0.0/16")}, answer: `{"PoolID":"p","Pool":"10.2.0.0/24"}`, says: "another was asked for", back: true},
-		"of another length":    {request: cnm.PoolRequest{Pool: prefix("0.0.0.0/24")}, answer: `{"PoolID":"p","Pool":"10.2.0.0/16"}`, says: "length asked for is 24", back: true},
-		"data of another type": {answer: `{"PoolID":"p","Pool":"10.1.0.0/16","Data":{"a":1}}`, says: "cannot be read"},
-		"long data":            {answer: `{"PoolID":"p","Pool":"10.1.0.0/16","Data":{"a":"` + strings.Repeat("x", 4097) + `"}}`, says: "longer than 4096", back: true},
-		"many data":            {answer: `{"PoolID":"p","Pool":"10.1.0.0/16","Data":{` + manyData(65) + `}}`, says: "65 data", back: true},
+		"any":                   {answer: `{"PoolID":"p","Pool":"10.1.0.0/16"}`, want: "10.1.0.0/16"},
+		"bits beyond":           {answer: `{"PoolID":"p","Pool":"10.1.2.3/16"}`, want: "10.1.0.0/16"},
+		"all addresses":         {answer: `{"PoolID":"p","Pool":"0.0.0.0/0"}`, want: "0.0.0.0/0"},
+		"all again":             {request: cnm.PoolRequest{Pool: prefix("0.0.0.0/0")}, answer: `{"PoolID":"p","Pool":"0.0.0.0/0"}`, want: "0.0.0.0/0"},
+		"IPv6":                  {request: cnm.PoolRequest{IPv6: true}, answer: `{"PoolID":"p","Pool":"fd00::/64"}`, want: "fd00::/64"},
+		"as asked":              {request: cnm.PoolRequest{Pool: prefix("10.2.0.0/16")}, answer: `{"PoolID":"p","Pool":"10.2.0.0/16"}`, want: "10.2.0.0/16"},
+		"of a length":           {request: cnm.PoolRequest{Pool: prefix("0.0.0.0/24")}, answer: `{"PoolID":"p","Pool":"10.2.3.0/24"}`, want: "10.2.3.0/24"},
+		"gateway":               {answer: `{"PoolID":"p","Pool":"10.1.0.0/16","Data":{"com.docker.network.gateway":"10.1.0.9/16"}}`, want: "10.1.0.0/16", gateway: "10.1.0.9/16"},
+		"gateway, no length":    {answer: `{"PoolID":"p","Pool":"10.1.0.0/16","Data":{"com.docker.network.gateway":"10.1.0.9"}}`, want: "10.1.0.0/16", gateway: "10.1.0.9/16"},
+		"gateway of none":       {answer: `{"PoolID":"p","Pool":"10.1.0.0/16","Data":{"com.docker.network.gateway":"0.0.0.0/0"}}`, want: "10.1.0.0/16", gateway: "0.0.0.0/0"},
+		"gateway of none, bare": {answer: `{"PoolID":"p","Pool":"10.1.0.0/16","Data":{"com.docker.network.gateway":"0.0.0.0"}}`, want: "10.1.0.0/16", gateway: "0.0.0.0/0"},
+		"gateway of other IP":   {answer: `{"PoolID":"p","Pool":"10.1.0.0/16","Data":{"com.docker.network.gateway":"::/0"}}`, says: "gateway", back: true},
+		"gateway elsewhere":     {answer: `{"PoolID":"p","Pool":"10.1.0.0/16","Data":{"com.docker.network.gateway":"10.2.0.9/16"}}`, says: "gateway", back: true},
+		"gateway of more":       {answer: `{"PoolID":"p","Pool":"10.1.0.0/16","Data":{"com.docker.network.gateway":"10.1.0.9/8"}}`, says: "gateway", back: true},
+		"no gateway":            {answer: `{"PoolID":"p","Pool":"10.1.0.0/16","Data":{"com.docker.network.gateway":"x"}}`, says: "gateway", back: true},
+		"no id":                 {answer: `{"Pool":"10.1.0.0/16"}`, says: "is no id"},
+		"a long id":             {answer: `{"PoolID":"` + strings.Repeat("x", 1025) + `","Pool":"10.1.0.0/16"}`, says: "is no id"},
+		"a line in an id":       {answer: `{"PoolID":"a\nb","Pool":"10.1.0.0/16"}`, says: "is no id"},
+		"no pool":               {answer: `{"PoolID":"p"}`, says: "CIDR form", back: true},
+		"no length":             {answer: `{"PoolID":"p","Pool":"10.1.0.0"}`, says: "CIDR form", back: true},
+		"mapped":                {request: cnm.PoolRequest{IPv6: true}, answer: `{"PoolID":"p","Pool":"::ffff:10.1.0.0/112"}`, says: "CIDR form", back: true},
+		"IPv6 for IPv4":         {answer: `{"PoolID":"p","Pool":"fd00::/64"}`, says: "other version", back: true},
+		"IPv4 for IPv6":         {request: cnm.PoolRequest{IPv6: true}, answer: `{"PoolID":"p","Pool":"10.1.0.0/16"}`, says: "other version", back: true},
+		"loopback":              {answer: `{"PoolID":"p","Pool":"127.0.0.0/8"}`, says: "no network can have it", back: true},
+		"multicast":             {answer: `{"PoolID":"p","Pool":"224.0.0.0/4"}`, says: "no network can have it", back: true},
+		"another":               {request: cnm.PoolRequest{Pool: prefix("10.2.0.0/16")}, answer: `{"PoolID":"p","Pool":"10.3.0.0/16"}`, says: "another was asked for", back: true},
+		"a part":                {request: cnm.PoolRequest{Pool: prefix("10.2.0.0/16")}, answer: `{"PoolID":"p","Pool":"10.2.0.0/24"}`, says: "another was asked for", back: true},
+		"of another length":     {request: cnm.PoolRequest{Pool: prefix("0.0.0.0/24")}, answer: `{"PoolID":"p","Pool":"10.2.0.0/16"}`, says: "length asked for is 24", back: true},
+		"data of another type":  {answer: `{"PoolID":"p","Pool":"10.1.0.0/16","Data":{"a":1}}`, says: "cannot be read"},
+		"long data":             {answer: `{"PoolID":"p","Pool":"10.1.0.0/16","Data":{"a":"` + strings.Repeat("x", 4097) + `"}}`, says: "longer than 4096", back: true},
+		"many data":             {answer: `{"PoolID":"p","Pool":"10.1.0.0/16","Data":{` + manyData(65) + `}}`, says: "65 data", back: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p.Answer("IpamDriver.RequestPool", test.answer)
