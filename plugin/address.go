@@ -36,7 +36,7 @@ func (a address) host() string {
 func (s source) address() (address, error) {
 	switch s.kind {
 	case fromSocket:
-		return address{network: "unix", at: s.path}, nil
+		return address{network: "unix", at: s.path}, checkLength(s.path)
 	case fromSpec:
 		content, err := readTrusted(s.path)
 		if err != nil {
@@ -72,7 +72,8 @@ func parseAddress(text string) (address, error) {
 		if u.Host != "" || !filepath.IsAbs(u.Path) {
 			return address{}, invalid("address %.100q: the path of a socket is absolute: %s", text, want)
 		}
-		return address{network: "unix", at: filepath.Clean(u.Path)}, nil
+		path := filepath.Clean(u.Path)
+		return address{network: "unix", at: path}, checkLength(path)
 	case "tcp", "http", "https":
 		host, port, err := net.SplitHostPort(u.Host)
 		if err != nil || host == "" || port == "" || strings.Trim(u.Path, "/") != "" {
@@ -85,6 +86,16 @@ func parseAddress(text string) (address, error) {
 		return a, nil
 	}
 	return address{}, invalid("address %.100q: %s", text, want)
+}
+
+// longestPath is what fits into sockaddr_un with the zero behind it, in bytes (unix(7)).
+const longestPath = 107
+
+func checkLength(path string) error {
+	if len(path) > longestPath {
+		return invalid("socket %.120q: its path has %d bytes, and %d can be connected to", path, len(path), longestPath)
+	}
+	return nil
 }
 
 // jsonFile is what NAME.json holds.

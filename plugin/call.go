@@ -204,7 +204,7 @@ func (p *Plugin) retry(ctx context.Context, missing, repeat bool, attempt func()
 		again := errors.As(err, &early) && (errors.Is(err, cnm.Unavailable) || errors.Is(err, errRestarted) || missing && errors.Is(err, cnm.NotFound)) ||
 			repeat && errors.As(err, new(broken))
 		left := time.Until(until)
-		if !again || limit == 0 || ctx.Err() != nil {
+		if !again || limit == 0 {
 			return err
 		}
 		if left <= 0 {

@@ -100,6 +100,7 @@ func TestAddresses(t *testing.T) {
 		"": cnm.Invalid, p.Socket(): cnm.Invalid, "unix://relative.sock": cnm.Invalid, "unix:relative": cnm.Invalid, "ftp://" + at: cnm.Invalid,
 		"tcp://127.0.0.1": cnm.Invalid, "tcp://:80": cnm.Invalid, "tcp://" + at + "/path": cnm.Invalid, "tcp://u:p@" + at: cnm.Invalid,
 		"tcp://" + at + "?q": cnm.Invalid, "tcp://" + at + "\ntcp://" + at: cnm.Invalid, "unix:///x.sock\x00": cnm.Invalid,
+		"unix:///" + strings.Repeat("x/", 53) + "s": cnm.Invalid,
 		"https://" + at: cnm.Forbidden, "unix://" + filepath.Join(p.Folder, "folder"): cnm.Invalid, strings.Repeat("x", 64<<10+1): cnm.Invalid,
 	} {
 		write(t, filepath.Join(p.Folder, "s.spec"), content)

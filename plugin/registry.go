@@ -151,9 +151,21 @@ func (r *Registry) get(ctx context.Context, name, implements string, wait bool) 
 		return s.require(implements)
 	})
 	if err != nil {
+		r.drop(p)
 		return nil, cnm.Wrap(op, err)
 	}
 	return r.keep(p)
+}
+
+// drop forgets a plugin that was not found, or is none of the type, unless it is known
+// already: others may be calling it.
+func (r *Registry) drop(p *Plugin) {
+	r.mu.Lock()
+	known := r.plugins[p.name] == p
+	r.mu.Unlock()
+	if !known {
+		p.forget(nil)
+	}
 }
 
 // handle returns the plugin of that name: the one that is known, or a new one.

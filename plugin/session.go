@@ -19,7 +19,7 @@ import (
 
 // Bounds of what a session keeps and takes.
 const (
-	mostConnections = 16
+	mostConnections = 64
 	idleConnections = 4
 	idleTime        = time.Minute
 	longestHeader   = 64 << 10 // bytes
@@ -157,6 +157,9 @@ func (s *session) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	}
 	var dialer net.Dialer
 	plain, err := dialer.DialContext(ctx, s.address.network, at)
+	if errors.Is(err, fs.ErrPermission) {
+		err = cnm.E("", cnm.Forbidden, fmt.Errorf("%w; run as root, or in the group of the socket", err))
+	}
 	if err != nil {
 		return nil, unsent{err}
 	}

@@ -144,10 +144,13 @@ func (d *Driver) EndpointOperInfo(ctx context.Context, n *cnm.Network, ep *cnm.E
 }
 
 // endpointOptions are the user's options of an endpoint as labels, with the ports of the
-// endpoint, and those of the sandbox if there is one yet.
+// endpoint, and the labels and ports of the sandbox if there is one yet.
 func endpointOptions(ep *cnm.Endpoint, sandbox *cnm.Sandbox) (map[string]any, error) {
 	options := make(map[string]any)
-	for key, value := range maps.All(ep.Options) {
+	if sandbox != nil {
+		maps.Copy(options, sandbox.Labels)
+	}
+	for key, value := range ep.Options {
 		options[key] = value
 	}
 	if len(ep.DNS) > 0 {

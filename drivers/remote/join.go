@@ -205,18 +205,20 @@ func parseRoute(r staticRoute) (cnm.StaticRoute, error) {
 		return cnm.StaticRoute{}, refuse("static route %.60q: want a destination in CIDR form, as 192.0.2.0/24", r.Destination)
 	}
 	route := cnm.StaticRoute{Destination: destination.Masked()}
-	if to := route.Destination.Addr(); to.IsLoopback() || to.IsMulticast() {
-		return cnm.StaticRoute{}, refuse("static route %q: such destinations are not routed", r.Destination)
-	}
+	to := route.Destination.Addr()
 	switch r.RouteType {
 	case routeConnected:
-		if r.NextHop != "" {
-			return cnm.StaticRoute{}, refuse("static route %q: is on the link, and has a next hop %.60q", r.Destination, r.NextHop)
-		}
+		// A next hop is not looked at, as Docker does not. Multicast may be bound to the link.
 	case routeNextHop:
+		if to.IsMulticast() {
+			return cnm.StaticRoute{}, refuse("static route %q: multicast goes by no next hop", r.Destination)
+		}
 		route.NextHop, err = parseHop("static route "+strconv.Quote(r.Destination)+": next hop", r.NextHop, destination.Addr().Is4())
 	default:
 		err = refuse("static route %q: type %d: want %d, by a next hop, or %d, on the link", r.Destination, r.RouteType, routeNextHop, routeConnected)
+	}
+	if to.IsLoopback() {
+		return cnm.StaticRoute{}, refuse("static route %q: the loopback is not routed", r.Destination)
 	}
 	return route, err
 }

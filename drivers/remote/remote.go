@@ -27,7 +27,7 @@ import (
 const Type = "NetworkDriver"
 
 // takeBackTime bounds how long a plugin is asked to take back what it may have done.
-const takeBackTime = 10 * time.Second
+const takeBackTime = 5 * time.Second
 
 // Driver implements cnm.Driver with a plugin. It is safe for concurrent use. New makes
 // one.

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -24,10 +25,10 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// Short, so that tests of what does not answer do not take long.
+// impatience is for what has no end; what has one gets patience, on a busy machine.
 const (
-	callTimeout = 200 * time.Millisecond
-	retryFor    = 300 * time.Millisecond
+	impatience = time.Second
+	patience   = 20 * time.Second
 )
 
 // start runs a plugin that says yes to everything, and a driver for it.
@@ -42,13 +43,19 @@ func start(t *testing.T) (*plugintest.Plugin, *remote.Driver) {
 	}
 	p.Answer("NetworkDriver.GetCapabilities", `{"Scope":"local","GwAllocChecker":true}`)
 	p.Answer("NetworkDriver.Join", `{"InterfaceName":{"SrcName":"made0","DstPrefix":"eth"}}`)
-	r := plugin.New(plugin.Options{SocketFolders: []string{p.Folder}, SpecFolders: []string{p.Folder}, CallTimeout: callTimeout, RetryFor: retryFor})
+	return p, with(t, p, patience, patience)
+}
+
+// with returns one that waits for answers, and for the plugin, as long as that.
+func with(t *testing.T, p *plugintest.Plugin, answer, start time.Duration) *remote.Driver {
+	t.Helper()
+	r := plugin.New(plugin.Options{SocketFolders: []string{p.Folder}, SpecFolders: []string{p.Folder}, CallTimeout: answer, RetryFor: start})
 	t.Cleanup(func() {
 		if err := r.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	return p, remote.New(r, "mesh")
+	return remote.New(r, "mesh")
 }
 
 func network() *cnm.Network {
@@ -76,7 +83,7 @@ func endpoint() *cnm.Endpoint {
 
 func sandbox() *cnm.Sandbox {
 	return &cnm.Sandbox{
-		ID: "s", Key: "/run/ns", ExposedPorts: []cnm.Port{{Protocol: 6, Port: 443}},
+		ID: "s", Key: "/run/ns", Labels: map[string]any{"com.example.rank": 7, "color": "blue"}, ExposedPorts: []cnm.Port{{Protocol: 6, Port: 443}},
 		PortBindings: []cnm.PortBinding{{Protocol: 6, Port: 1000, PortEnd: 1002, HostPort: 2000, HostIP: netip.MustParseAddr("198.51.100.1")}},
 	}
 }
@@ -156,10 +163,12 @@ var tolerated = map[string]bool{
 
 // Each method goes wrong in each way, and what may have happened is taken back, once.
 func TestEachMethodGoesWrong(t *testing.T) {
+	t.Parallel()
+	var methods sync.WaitGroup
 	for name := range calls(nil) {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			p, d := start(t)
+		p, patient := start(t)
+		hasty, impatient := with(t, p, 3*impatience, patience), with(t, p, patience, impatience)
+		methods.Go(func() {
 			whole := "NetworkDriver." + name
 			for _, way := range []struct {
 				name    string
@@ -178,9 +187,10 @@ func TestEachMethodGoesWrong(t *testing.T) {
 				way.prepare()
 				p.Restart() // so that capabilities are asked again
 				p.Calls()
+				d := map[cnm.Kind]*remote.Driver{cnm.Timeout: hasty, cnm.Unavailable: impatient, cnm.Internal: patient, cnm.Unsupported: patient}[way.kind]
 				err := calls(d)[name](t.Context())
 				if !errors.Is(err, way.kind) || !strings.Contains(err.Error(), way.says) || !strings.HasPrefix(err.Error(), `plugin "mesh": `) {
-					t.Errorf("%s: error %v, want kind %q and the words %q", way.name, err, way.kind, way.says)
+					t.Errorf("%s: %s: error %v, want kind %q and the words %q", name, way.name, err, way.kind, way.says)
 				}
 				var back []string
 				for _, m := range p.Methods() {
@@ -189,45 +199,57 @@ func TestEachMethodGoesWrong(t *testing.T) {
 					}
 				}
 				if want := way.maybe && undo[name] != ""; want != (len(back) == 1) || len(back) > 1 {
-					t.Errorf("%s: taken back by %q", way.name, back)
+					t.Errorf("%s: %s: taken back by %q", name, way.name, back)
 				}
 				if undo[name] != "" && plugin.MayHaveHappened(err) {
-					t.Errorf("%s: it was taken back, and may still have happened", way.name)
+					t.Errorf("%s: %s: it was taken back, and may still have happened", name, way.name)
 				}
 			}
 			p.AnswerStatus(whole, http.StatusNotFound, "")
 			p.Restart()
-			if err := calls(d)[name](t.Context()); tolerated[name] != (err == nil) || err != nil && !errors.Is(err, cnm.Unsupported) {
-				t.Errorf("no such method: error %v", err)
+			if err := calls(patient)[name](t.Context()); tolerated[name] != (err == nil) || err != nil && !errors.Is(err, cnm.Unsupported) {
+				t.Errorf("%s: no such method: error %v", name, err)
 			}
 			p.Stop()
 			p.Calls()
-			err := calls(d)[name](t.Context())
+			err := calls(impatient)[name](t.Context())
 			if want := map[bool]cnm.Kind{false: cnm.Unavailable, true: cnm.NotFound}[name == "GetCapabilities" || name == "GwAllocCheck"]; !errors.Is(err, want) {
-				t.Errorf("no plugin: error %v, want kind %q", err, want)
+				t.Errorf("%s: no plugin: error %v, want kind %q", name, err, want)
 			}
 		})
 	}
+	methods.Wait()
 }
 
 // What cannot be taken back either may have happened.
 func TestNotTakenBack(t *testing.T) {
-	p, d := start(t)
+	t.Parallel()
+	p, patient := start(t)
+	d := with(t, p, impatience, impatience)
 	p.Hang("NetworkDriver.Join")
 	p.Hang("NetworkDriver.Leave")
 	_, err := d.Join(t.Context(), network(), endpoint(), sandbox())
 	if !errors.Is(err, cnm.Timeout) || !plugin.MayHaveHappened(err) || !strings.Contains(err.Error(), "and it could not be taken back: plugin \"mesh\": NetworkDriver.Leave: no answer") {
 		t.Errorf("error %v", err)
 	}
+	p.Handle("NetworkDriver.Join", func(http.ResponseWriter, plugintest.Call) {
+		go p.Stop()
+		<-time.After(impatience / 4)
+	})
+	if _, err = d.Join(t.Context(), network(), endpoint(), sandbox()); !errors.Is(err, cnm.Unavailable) || !plugin.MayHaveHappened(err) || !strings.Contains(err.Error(), "could not be taken back") {
+		t.Errorf("the plugin has died: error %v", err)
+	}
+	p.Restart()
+	p.Hang("NetworkDriver.Join")
 	p.Answer("NetworkDriver.Leave", `{"Err":"no such endpoint"}`)
 	if _, err = d.Join(t.Context(), network(), endpoint(), sandbox()); !errors.Is(err, cnm.Timeout) || plugin.MayHaveHappened(err) || strings.Contains(err.Error(), "no such endpoint") {
 		t.Errorf("the plugin knows of nothing: error %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	p.Handle("NetworkDriver.Join", func(http.ResponseWriter, plugintest.Call) { cancel(); <-time.After(callTimeout) })
+	p.Handle("NetworkDriver.Join", func(http.ResponseWriter, plugintest.Call) { cancel(); <-time.After(impatience / 4) })
 	p.Answer("NetworkDriver.Leave", `{}`)
 	p.Calls()
-	if _, err = d.Join(ctx, network(), endpoint(), sandbox()); !errors.Is(err, cnm.Timeout) || plugin.MayHaveHappened(err) {
+	if _, err = patient.Join(ctx, network(), endpoint(), sandbox()); !errors.Is(err, cnm.Timeout) || plugin.MayHaveHappened(err) {
 		t.Errorf("the caller has gone: error %v", err)
 	}
 	if diff := cmp.Diff([]string{"NetworkDriver.Join", "NetworkDriver.Leave"}, p.Methods()); diff != "" {

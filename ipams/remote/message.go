@@ -118,6 +118,11 @@ func normaliseGateway(pool cnm.Pool) error {
 			gateway = netip.PrefixFrom(address.Unmap().WithZone(""), pool.Prefix.Bits())
 		}
 	}
+	if none := err == nil && gateway.Addr().IsUnspecified() && gateway.Addr().Is4() == pool.Prefix.Addr().Is4(); none {
+		// The plugin says that no gateway is to be asked for; its network driver knows.
+		pool.Meta[labelGateway] = netip.PrefixFrom(gateway.Addr(), 0).String()
+		return nil
+	}
 	if err != nil || !pool.Prefix.Contains(gateway.Addr()) || gateway.Bits() < pool.Prefix.Bits() {
 		return refuse("gateway %.60q: is no address in the subnet %q", given, pool.Prefix)
 	}

@@ -22,7 +22,7 @@ import (
 const Type = "IpamDriver"
 
 // giveBackTime bounds how long a plugin is told of what is given back after an error.
-const giveBackTime = 10 * time.Second
+const giveBackTime = 5 * time.Second
 
 // IPAM implements cnm.IPAM with a plugin. It is safe for concurrent use. New makes one.
 //
@@ -131,10 +131,14 @@ func (m *IPAM) ReleasePool(ctx context.Context, poolID string) error {
 	return nil
 }
 
-// RequestAddress implements cnm.IPAM. The plugin may grant a longer prefix than that of
+// RequestAddress implements cnm.IPAM. The unspecified address is the gateway of a pool
+// that has none, which the plugin is not asked for, nor told of its release. The plugin may grant a longer prefix than that of
 // the pool, as one that routes to each address does. The zero Address is for a pool of all
 // addresses, from which it gives none.
 func (m *IPAM) RequestAddress(ctx context.Context, r cnm.AddressRequest) (cnm.Address, error) {
+	if r.Address.IsUnspecified() {
+		return cnm.Address{Prefix: netip.PrefixFrom(r.Address, 0)}, nil
+	}
 	request := requestAddressRequest{PoolID: r.PoolID, Options: maps.Clone(r.Options)}
 	if request.Options == nil {
 		request.Options = make(map[string]string)
@@ -176,6 +180,9 @@ func (m *IPAM) RequestAddress(ctx context.Context, r cnm.AddressRequest) (cnm.Ad
 
 // ReleaseAddress implements cnm.IPAM.
 func (m *IPAM) ReleaseAddress(ctx context.Context, poolID string, address netip.Addr) error {
+	if address.IsUnspecified() {
+		return nil
+	}
 	return m.call(ctx, "ReleaseAddress", releaseAddressRequest{poolID, address.String()}, nil)
 }
 

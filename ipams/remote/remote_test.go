@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,10 +22,10 @@ import (
 	"github.com/docker/libnetwork/plugin/plugintest"
 )
 
-// Short, so that tests of what does not answer do not take long.
+// impatience is for what has no end; what has one gets patience, on a busy machine.
 const (
-	callTimeout = 200 * time.Millisecond
-	retryFor    = 300 * time.Millisecond
+	impatience = time.Second
+	patience   = 20 * time.Second
 )
 
 // start runs a plugin with one pool and one address, and an address manager for it.
@@ -37,13 +38,19 @@ func start(t *testing.T) (*plugintest.Plugin, *remote.IPAM) {
 	p.Answer("IpamDriver.ReleasePool", `{}`)
 	p.Answer("IpamDriver.RequestAddress", `{"Address":"10.1.0.7/16"}`)
 	p.Answer("IpamDriver.ReleaseAddress", `{}`)
-	r := plugin.New(plugin.Options{SocketFolders: []string{p.Folder}, SpecFolders: []string{p.Folder}, CallTimeout: callTimeout, RetryFor: retryFor})
+	return p, with(t, p, patience, patience)
+}
+
+// with returns one that waits for answers, and for the plugin, as long as that.
+func with(t *testing.T, p *plugintest.Plugin, answer, start time.Duration) *remote.IPAM {
+	t.Helper()
+	r := plugin.New(plugin.Options{SocketFolders: []string{p.Folder}, SpecFolders: []string{p.Folder}, CallTimeout: answer, RetryFor: start})
 	t.Cleanup(func() {
 		if err := r.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	return p, remote.New(r, "infra")
+	return remote.New(r, "infra")
 }
 
 func prefix(text string) netip.Prefix { return netip.MustParsePrefix(text) }
@@ -111,6 +118,19 @@ func TestRequests(t *testing.T) {
 	wantCalls(t, p, body("ReleaseAddress", `{"PoolID":"p","Address":"10.1.0.7"}`), body("ReleasePool", `{"PoolID":"p"}`))
 }
 
+// A pool without a gateway has one that stands for it, which is no lease.
+func TestNoGateway(t *testing.T) {
+	p, m := start(t)
+	granted, err := m.RequestAddress(t.Context(), cnm.AddressRequest{PoolID: "p", Address: addr("0.0.0.0"), Gateway: true})
+	if err != nil || granted.Prefix != prefix("0.0.0.0/0") {
+		t.Errorf("address %+v, %v", granted, err)
+	}
+	if err := m.ReleaseAddress(t.Context(), "p", addr("::")); err != nil {
+		t.Error(err)
+	}
+	wantCalls(t, p)
+}
+
 func TestNeeds(t *testing.T) {
 	p, m := start(t)
 	request := cnm.AddressRequest{PoolID: "p", MAC: netstate.MAC{2, 0, 0, 0, 0, 9}}
@@ -145,6 +165,7 @@ func TestNeeds(t *testing.T) {
 	}
 	p.Hang("IpamDriver.GetCapabilities")
 	p.Restart()
+	m = with(t, p, impatience, patience)
 	if _, err := m.Needs(t.Context()); !errors.Is(err, cnm.Timeout) {
 		t.Errorf("error %v", err)
 	}
@@ -171,10 +192,12 @@ func calls(m *remote.IPAM) map[string]func(context.Context) error {
 var repeated = map[string]bool{"GetCapabilities": true, "GetDefaultAddressSpaces": true}
 
 func TestEachMethodGoesWrong(t *testing.T) {
+	t.Parallel()
+	var methods sync.WaitGroup
 	for name := range calls(nil) {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			p, m := start(t)
+		p, patient := start(t)
+		hasty, impatient := with(t, p, 3*impatience, patience), with(t, p, patience, impatience)
+		methods.Go(func() {
 			whole := "IpamDriver." + name
 			for _, way := range []struct {
 				name    string
@@ -194,27 +217,29 @@ func TestEachMethodGoesWrong(t *testing.T) {
 				way.prepare()
 				p.Restart()
 				p.Calls()
+				m := map[cnm.Kind]*remote.IPAM{cnm.Timeout: hasty, cnm.Unavailable: impatient, cnm.Internal: patient, cnm.Unsupported: patient}[way.kind]
 				err := calls(m)[name](t.Context())
 				if name == "GetCapabilities" && !way.maybe {
 					if err != nil {
-						t.Errorf("%s: error %v, want no needs", way.name, err)
+						t.Errorf("%s: %s: error %v, want no needs", name, way.name, err)
 					}
 					continue
 				}
 				if !errors.Is(err, way.kind) || !strings.Contains(err.Error(), way.says) || !strings.HasPrefix(err.Error(), `plugin "infra": `) || plugin.MayHaveHappened(err) != way.maybe && way.name != "breaks" {
-					t.Errorf("%s: error %v, want kind %q and the words %q", way.name, err, way.kind, way.says)
+					t.Errorf("%s: %s: error %v, want kind %q and the words %q", name, way.name, err, way.kind, way.says)
 				}
 				if got := p.Methods(); way.name == "breaks" && repeated[name] != (len(got) > 1) {
-					t.Errorf("broken: asked for %q", got)
+					t.Errorf("%s: broken: asked for %q", name, got)
 				}
 			}
 			p.Stop()
 			want := map[bool]cnm.Kind{true: cnm.NotFound, false: cnm.Unavailable}[!strings.HasPrefix(name, "Release") && name != "RequestAddress"]
-			if err := calls(m)[name](t.Context()); !errors.Is(err, want) {
-				t.Errorf("no plugin: error %v, want kind %q", err, want)
+			if err := calls(impatient)[name](t.Context()); !errors.Is(err, want) {
+				t.Errorf("%s: no plugin: error %v, want kind %q", name, err, want)
 			}
 		})
 	}
+	methods.Wait()
 }
 
 func TestAddressSpaces(t *testing.T) {
@@ -241,34 +266,37 @@ func TestPools(t *testing.T) {
 		says    string // if it is refused
 		back    bool   // it is given back
 	}{
-		"any":                  {answer: `{"PoolID":"p","Pool":"10.1.0.0/16"}`, want: "10.1.0.0/16"},
-		"bits beyond":          {answer: `{"PoolID":"p","Pool":"10.1.2.3/16"}`, want: "10.1.0.0/16"},
-		"all addresses":        {answer: `{"PoolID":"p","Pool":"0.0.0.0/0"}`, want: "0.0.0.0/0"},
-		"all again":            {request: cnm.PoolRequest{Pool: prefix("0.0.0.0/0")}, answer: `{"PoolID":"p","Pool":"0.0.0.0/0"}`, want: "0.0.0.0/0"},
-		"IPv6":                 {request: cnm.PoolRequest{IPv6: true}, answer: `{"PoolID":"p","Pool":"fd00::/64"}`, want: "fd00::/64"},
-		"as asked":             {request: cnm.PoolRequest{Pool: prefix("10.2.0.0/16")}, answer: `{"PoolID":"p","Pool":"10.2.0.0/16"}`, want: "10.2.0.0/16"},
-		"of a length":          {request: cnm.PoolRequest{Pool: prefix("0.0.0.0/24")}, answer: `{"PoolID":"p","Pool":"10.2.3.0/24"}`, want: "10.2.3.0/24"},
-		"gateway":              {answer: `{"PoolID":"p","Pool":"10.1.0.0/16","Data":{"com.docker.network.gateway":"10.1.0.9/16"}}`, want: "10.1.0.0/16", gateway: "10.1.0.9/16"},
-		"gateway, no length":   {answer: `{"PoolID":"p","Pool":"10.1.0.0/16","Data":{"com.docker.network.gateway":"10.1.0.9"}}`, want: "10.1.0.0/16", gateway: "10.1.0.9/16"},
-		"gateway elsewhere":    {answer: `{"PoolID":"p","Pool":"10.1.0.0/16","Data":{"com.docker.network.gateway":"10.2.0.9/16"}}`, says: "gateway", back: true},
-		"gateway of more":      {answer: `{"PoolID":"p","Pool":"10.1.0.0/16","Data":{"com.docker.network.gateway":"10.1.0.9/8"}}`, says: "gateway", back: true},
-		"no gateway":           {answer: `{"PoolID":"p","Pool":"10.1.0.0/16","Data":{"com.docker.network.gateway":"x"}}`, says: "gateway", back: true},
-		"no id":                {answer: `{"Pool":"10.1.0.0/16"}`, says: "is no id"},
-		"a long id":            {answer: `{"PoolID":"` + strings.Repeat("x", 1025) + `","Pool":"10.1.0.0/16"}`, says: "is no id"},
-		"a line in an id":      {answer: `{"PoolID":"a\nb","Pool":"10.1.0.0/16"}`, says: "is no id"},
-		"no pool":              {answer: `{"PoolID":"p"}`, says: "CIDR form", back: true},
-		"no length":            {answer: `{"PoolID":"p","Pool":"10.1.0.0"}`, says: "CIDR form", back: true},
-		"mapped":               {request: cnm.PoolRequest{IPv6: true}, answer: `{"PoolID":"p","Pool":"::ffff:10.1.0.0/112"}`, says: "CIDR form", back: true},
-		"IPv6 for IPv4":        {answer: `{"PoolID":"p","Pool":"fd00::/64"}`, says: "other version", back: true},
-		"IPv4 for IPv6":        {request: cnm.PoolRequest{IPv6: true}, answer: `{"PoolID":"p","Pool":"10.1.0.0/16"}`, says: "other version", back: true},
-		"loopback":             {answer: `{"PoolID":"p","Pool":"127.0.0.0/8"}`, says: "no network can have it", back: true},
-		"multicast":            {answer: `{"PoolID":"p","Pool":"224.0.0.0/4"}`, says: "no network can have it", back: true},
-		"another":              {request: cnm.PoolRequest{Pool: prefix("10.2.0.0/16")}, answer: `{"PoolID":"p","Pool":"10.3.0.0/16"}`, says: "another was asked for", back: true},
-		"a part":               {request: cnm.PoolRequest{Pool: prefix("10.2.0.0/16")}, answer: `{"PoolID":"p","Pool":"10.2.0.0/24"}`, says: "another was asked for", back: true},
-		"of another length":    {request: cnm.PoolRequest{Pool: prefix("0.0.0.0/24")}, answer: `{"PoolID":"p","Pool":"10.2.0.0/16"}`, says: "length asked for is 24", back: true},
-		"data of another type": {answer: `{"PoolID":"p","Pool":"10.1.0.0/16","Data":{"a":1}}`, says: "cannot be read"},
-		"long data":            {answer: `{"PoolID":"p","Pool":"10.1.0.0/16","Data":{"a":"` + strings.Repeat("x", 4097) + `"}}`, says: "longer than 4096", back: true},
-		"many data":            {answer: `{"PoolID":"p","Pool":"10.1.0.0/16","Data":{` + manyData(65) + `}}`, says: "65 data", back: true},
+		"any":                   {answer: `{"PoolID":"p","Pool":"10.1.0.0/16"}`, want: "10.1.0.0/16"},
+		"bits beyond":           {answer: `{"PoolID":"p","Pool":"10.1.2.3/16"}`, want: "10.1.0.0/16"},
+		"all addresses":         {answer: `{"PoolID":"p","Pool":"0.0.0.0/0"}`, want: "0.0.0.0/0"},
+		"all again":             {request: cnm.PoolRequest{Pool: prefix("0.0.0.0/0")}, answer: `{"PoolID":"p","Pool":"0.0.0.0/0"}`, want: "0.0.0.0/0"},
+		"IPv6":                  {request: cnm.PoolRequest{IPv6: true}, answer: `{"PoolID":"p","Pool":"fd00::/64"}`, want: "fd00::/64"},
+		"as asked":              {request: cnm.PoolRequest{Pool: prefix("10.2.0.0/16")}, answer: `{"PoolID":"p","Pool":"10.2.0.0/16"}`, want: "10.2.0.0/16"},
+		"of a length":           {request: cnm.PoolRequest{Pool: prefix("0.0.0.0/24")}, answer: `{"PoolID":"p","Pool":"10.2.3.0/24"}`, want: "10.2.3.0/24"},
+		"gateway":               {answer: `{"PoolID":"p","Pool":"10.1.0.0/16","Data":{"com.docker.network.gateway":"10.1.0.9/16"}}`, want: "10.1.0.0/16", gateway: "10.1.0.9/16"},
+		"gateway, no length":    {answer: `{"PoolID":"p","Pool":"10.1.0.0/16","Data":{"com.docker.network.gateway":"10.1.0.9"}}`, want: "10.1.0.0/16", gateway: "10.1.0.9/16"},
+		"gateway of none":       {answer: `{"PoolID":"p","Pool":"10.1.0.0/16","Data":{"com.docker.network.gateway":"0.0.0.0/0"}}`, want: "10.1.0.0/16", gateway: "0.0.0.0/0"},
+		"gateway of none, bare": {answer: `{"PoolID":"p","Pool":"10.1.0.0/16","Data":{"com.docker.network.gateway":"0.0.0.0"}}`, want: "10.1.0.0/16", gateway: "0.0.0.0/0"},
+		"gateway of other IP":   {answer: `{"PoolID":"p","Pool":"10.1.0.0/16","Data":{"com.docker.network.gateway":"::/0"}}`, says: "gateway", back: true},
+		"gateway elsewhere":     {answer: `{"PoolID":"p","Pool":"10.1.0.0/16","Data":{"com.docker.network.gateway":"10.2.0.9/16"}}`, says: "gateway", back: true},
+		"gateway of more":       {answer: `{"PoolID":"p","Pool":"10.1.0.0/16","Data":{"com.docker.network.gateway":"10.1.0.9/8"}}`, says: "gateway", back: true},
+		"no gateway":            {answer: `{"PoolID":"p","Pool":"10.1.0.0/16","Data":{"com.docker.network.gateway":"x"}}`, says: "gateway", back: true},
+		"no id":                 {answer: `{"Pool":"10.1.0.0/16"}`, says: "is no id"},
+		"a long id":             {answer: `{"PoolID":"` + strings.Repeat("x", 1025) + `","Pool":"10.1.0.0/16"}`, says: "is no id"},
+		"a line in an id":       {answer: `{"PoolID":"a\nb","Pool":"10.1.0.0/16"}`, says: "is no id"},
+		"no pool":               {answer: `{"PoolID":"p"}`, says: "CIDR form", back: true},
+		"no length":             {answer: `{"PoolID":"p","Pool":"10.1.0.0"}`, says: "CIDR form", back: true},
+		"mapped":                {request: cnm.PoolRequest{IPv6: true}, answer: `{"PoolID":"p","Pool":"::ffff:10.1.0.0/112"}`, says: "CIDR form", back: true},
+		"IPv6 for IPv4":         {answer: `{"PoolID":"p","Pool":"fd00::/64"}`, says: "other version", back: true},
+		"IPv4 for IPv6":         {request: cnm.PoolRequest{IPv6: true}, answer: `{"PoolID":"p","Pool":"10.1.0.0/16"}`, says: "other version", back: true},
+		"loopback":              {answer: `{"PoolID":"p","Pool":"127.0.0.0/8"}`, says: "no network can have it", back: true},
+		"multicast":             {answer: `{"PoolID":"p","Pool":"224.0.0.0/4"}`, says: "no network can have it", back: true},
+		"another":               {request: cnm.PoolRequest{Pool: prefix("10.2.0.0/16")}, answer: `{"PoolID":"p","Pool":"10.3.0.0/16"}`, says: "another was asked for", back: true},
+		"a part":                {request: cnm.PoolRequest{Pool: prefix("10.2.0.0/16")}, answer: `{"PoolID":"p","Pool":"10.2.0.0/24"}`, says: "another was asked for", back: true},
+		"of another length":     {request: cnm.PoolRequest{Pool: prefix("0.0.0.0/24")}, answer: `{"PoolID":"p","Pool":"10.2.0.0/16"}`, says: "length asked for is 24", back: true},
+		"data of another type":  {answer: `{"PoolID":"p","Pool":"10.1.0.0/16","Data":{"a":1}}`, says: "cannot be read"},
+		"long data":             {answer: `{"PoolID":"p","Pool":"10.1.0.0/16","Data":{"a":"` + strings.Repeat("x", 4097) + `"}}`, says: "longer than 4096", back: true},
+		"many data":             {answer: `{"PoolID":"p","Pool":"10.1.0.0/16","Data":{` + manyData(65) + `}}`, says: "65 data", back: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p.Answer("IpamDriver.RequestPool", test.answer)
