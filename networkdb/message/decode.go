@@ -302,6 +302,8 @@ func decodeDigest(data []byte) (d Digest, err error) {
 			n, err := decodeNetworkDigest(v.data)
 			d.Networks = append(d.Networks, n)
 			return bounded(len(d.Networks), err)
+		case 6:
+			return v.uint(&d.Members)
 		}
 		return nil
 	})

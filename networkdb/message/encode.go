@@ -149,6 +149,7 @@ func (d *Digest) append(b []byte) []byte {
 	for i := range d.Networks {
 		b = appendElement(b, 5, d.Networks[i].append(nil))
 	}
+	b = appendFixed(b, 6, d.Members)
 	return b
 }
 

@@ -130,7 +130,7 @@ type Step uint64
 
 // The steps of the conversation, in their order.
 const (
-	// Offer gives one sum for each network, and one for all attachments.
+	// Offer gives one sum for each network, and those for all nodes and attachments.
 	Offer Step = 1
 	// Owners gives, for networks whose sum differed, one sum for each owner.
 	Owners Step = 2
@@ -146,8 +146,9 @@ const (
 type Digest struct {
 	Step Step
 	Node string
-	// Attachments is, in an Offer, the sum over all attachments.
-	Attachments uint64
+	// Members and Attachments are, in an Offer, sums over the active nodes and over what
+	// they are attached to.
+	Members, Attachments uint64
 	// SendAttachments asks for a PushPull message.
 	SendAttachments bool
 	Networks        []NetworkDigest
