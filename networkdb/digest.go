@@ -150,7 +150,7 @@ func (s *state) repairs(peer *node, events [][]byte) []sending {
 
 func (s *state) answerOffer(n *network, offered *message.NetworkDigest, now time.Time) *message.NetworkDigest {
 	n.compared = now
-	if offered.Sum == s.tableSum(n) {
+	if n.differs = offered.Sum != s.tableSum(n); !n.differs {
 		n.agreed = now
 		return nil
 	}

@@ -62,21 +62,6 @@ func (d *NetworkDB) change(verb string, action message.Action, table, network, k
 	return nil
 }
 
-// GetEntry returns the value of an entry, whoever owns it.
-func (d *NetworkDB) GetEntry(table, network, key string) ([]byte, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	e := d.state.shown(network, table, key)
-	if e == nil {
-		op := fmt.Sprintf("get entry %q of table %q in network %q", key, table, network)
-		if d.state.joined(network) == nil {
-			return nil, cnm.E(op, cnm.NotFound, errNotJoined)
-		}
-		return nil, cnm.E(op, cnm.NotFound, nil)
-	}
-	return bytes.Clone(e.value), nil
-}
-
 // Entry is an entry as WalkTable sees it.
 type Entry struct {
 	NetworkID, Table, Key string
@@ -85,31 +70,49 @@ type Entry struct {
 	Owner string
 }
 
+// GetEntry returns the value of an entry, whoever owns it.
+func (d *NetworkDB) GetEntry(table, network, key string) ([]byte, error) {
+	e, err := d.FindEntry(table, network, key)
+	return e.Value, err
+}
+
+// FindEntry returns an entry. It is NotFound if there is none, or none is shown.
+func (d *NetworkDB) FindEntry(table, network, key string) (Entry, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	e := d.state.shown(network, table, key)
+	if e == nil {
+		op := fmt.Sprintf("get entry %q of table %q in network %q", key, table, network)
+		if d.state.joined(network) == nil {
+			return Entry{}, cnm.E(op, cnm.NotFound, errNotJoined)
+		}
+		return Entry{}, cnm.E(op, cnm.NotFound, nil)
+	}
+	return e.public(network), nil
+}
+
+func (e *entry) public(network string) Entry {
+	return Entry{NetworkID: network, Table: e.table, Key: e.key, Value: bytes.Clone(e.value), Owner: e.owner}
+}
+
 // WalkTable calls fn for each entry of a table, in all networks that this node joined,
 // until fn returns true. It goes over what there was at the beginning, in no order, so
 // that fn may call the database.
 func (d *NetworkDB) WalkTable(table string, fn func(Entry) (stop bool)) {
-	for _, e := range d.table("", table) {
+	for _, e := range d.table(table) {
 		if fn(e) {
 			return
 		}
 	}
 }
 
-// table returns the entries of a table, in one network or, if it is "", in all.
-func (d *NetworkDB) table(network, table string) (found []Entry) {
+func (d *NetworkDB) table(table string) (found []Entry) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, n := range d.state.networks {
-		if network != "" && n.id != network {
-			continue
-		}
 		for id, place := range n.slots {
 			if id.table == table && place.shown != nil {
-				found = append(found, Entry{
-					NetworkID: n.id, Table: id.table, Key: id.key,
-					Value: bytes.Clone(place.shown.value), Owner: place.shown.owner,
-				})
+				found = append(found, place.shown.public(n.id))
 			}
 		}
 	}

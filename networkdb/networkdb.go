@@ -243,7 +243,8 @@ func (d *NetworkDB) JoinNetwork(ctx context.Context, network string) error {
 		return cnm.E(op, cnm.Exhausted, errors.New("there are too many networks"))
 	}
 	n := d.state.network(network)
-	n.joined, n.synced = true, false
+	n.joined, n.synced, n.differs = true, false, false
+	n.agreed, n.compared = time.Now(), time.Time{}
 	n.holdings, n.slots, n.queue = map[string]*holding{}, map[entryID]*slot{}, newQueue()
 	d.state.attach(n, message.Join)
 	d.mu.Unlock()

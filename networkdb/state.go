@@ -81,8 +81,10 @@ type network struct {
 	queue    *queue
 	// synced tells that all entries have been exchanged with somebody since joining.
 	synced bool
-	// agreed is when a comparison last found no difference; compared when there was one.
-	agreed, compared time.Time
+	// compared is when there was a comparison, and agreed when one last found no
+	// difference, or the network was joined. differs tells that the last one did.
+	compared, agreed time.Time
+	differs          bool
 }
 
 // attachment is that of a node to a network.
