@@ -107,10 +107,14 @@ func (d *NetworkDB) answered(name string) {
 	delete(d.awaited, name)
 }
 
+// firstSyncTimeout is how long one node's answer is awaited after joining a network. A
+// node that has not heard of this one yet does not answer; another one may.
+const firstSyncTimeout = 2 * time.Second
+
 // syncWith exchanges all entries of the networks that this node shares with another one,
 // and waits for its answer.
-func (d *NetworkDB) syncWith(ctx context.Context, name string) error {
-	ctx, cancel := context.WithTimeout(ctx, d.config.BulkSyncTimeout)
+func (d *NetworkDB) syncWith(ctx context.Context, name string, timeout time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, min(timeout, d.config.BulkSyncTimeout))
 	defer cancel()
 	answer := make(chan struct{})
 	d.mu.Lock()
@@ -172,7 +176,7 @@ func (d *NetworkDB) syncNetwork(ctx context.Context, id string) error {
 	rand.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
 	var err error
 	for _, name := range names[:min(tries, len(names))] {
-		if err = d.syncWith(ctx, name); err == nil || ctx.Err() != nil {
+		if err = d.syncWith(ctx, name, firstSyncTimeout); err == nil || ctx.Err() != nil {
 			return err
 		}
 	}
@@ -195,8 +199,12 @@ func (d *NetworkDB) bulkSync(ctx context.Context) {
 			if all {
 				last = now
 			}
+			timeout := firstSyncTimeout
+			if all {
+				timeout = d.config.BulkSyncTimeout
+			}
 			for _, name := range d.toSync(all) {
-				if err := d.syncWith(ctx, name); err != nil && ctx.Err() == nil {
+				if err := d.syncWith(ctx, name, timeout); err != nil && ctx.Err() == nil {
 					d.log.Debug("bulk sync", "error", err)
 				}
 			}
