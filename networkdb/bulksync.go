@@ -65,7 +65,6 @@ func (d *NetworkDB) handleBulkSync(b message.BulkSync) error {
 		d.mu.Unlock()
 		return nil
 	}
-	peer := d.state.nodes[b.Node]
 	shared := d.state.shared(b.Networks)
 	d.mu.Unlock()
 	if kind == message.TypeCompound {
@@ -73,22 +72,25 @@ func (d *NetworkDB) handleBulkSync(b message.BulkSync) error {
 			return err
 		}
 	}
-	switch {
-	case peer.standing() != active:
-	case b.Unsolicited:
-		d.submit(func(context.Context) {
-			d.mu.Lock()
-			to, out := peer.member, d.state.bulkMessages(shared, false, now)
-			d.mu.Unlock()
-			for _, data := range out {
-				if !d.sendReliable(to, data) {
-					return
-				}
-			}
-		})
-	default:
+	if !b.Unsolicited {
 		d.answered(b.Node)
+		return nil
 	}
+	d.submit(func(context.Context) {
+		d.mu.Lock()
+		peer := d.state.nodes[b.Node]
+		if peer.standing() != active {
+			d.mu.Unlock()
+			return
+		}
+		to, out := peer.member, d.state.bulkMessages(shared, false, now)
+		d.mu.Unlock()
+		for _, data := range out {
+			if !d.sendReliable(to, data) {
+				return
+			}
+		}
+	})
 	return nil
 }
 

@@ -273,16 +273,16 @@ func (d *NetworkDB) handleDigest(step *message.Digest, now time.Time) {
 	if step.Step != message.Offer || d.answers.take(now) {
 		out = d.state.digest(step, now)
 	}
-	peer := d.state.nodes[step.Node]
-	exchange := step.Step == message.Offer && step.Members != d.state.memberSum() && now.Sub(d.exchanged) > exchangePause
-	if exchange {
+	address := ""
+	if peer := d.state.nodes[step.Node]; peer != nil && step.Step == message.Offer &&
+		step.Members != d.state.memberSum() && now.Sub(d.exchanged) > exchangePause {
 		d.exchanged = now
+		address = peer.member.Address()
 	}
 	d.mu.Unlock()
 	d.send(out)
-	if exchange && peer != nil {
+	if address != "" {
 		// One of us lacks a node that chance left out of memberlist's gossip.
-		address := peer.member.Address()
 		d.submit(func(context.Context) {
 			if _, err := d.members.Join([]string{address}); err != nil {
 				d.log.Debug("exchange members", "node", step.Node, "error", err)
