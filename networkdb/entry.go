@@ -51,6 +51,11 @@ func (e *entry) newerThan(other *entry) bool {
 	return bytes.Compare(e.value, other.value) > 0
 }
 
+// is tells whether the event is what made the entry so.
+func (e *entry) is(event message.TableEvent) bool {
+	return e.time == event.Time && e.deleted == (event.Action == message.Delete) && (e.deleted || bytes.Equal(e.value, event.Value))
+}
+
 // size is what the entry takes in memory, roughly.
 func (e *entry) size() int {
 	const fixed = 256 // the structure, and its places in maps

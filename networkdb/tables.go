@@ -41,14 +41,12 @@ func (s *state) tableEvent(e message.TableEvent, from source, now time.Time) {
 	if h := n.holdings[e.Node]; h != nil {
 		old = h.entries[id]
 	}
-	version := s.versionOf(id, e, old, from, now)
-	if version == nil {
+	if old != nil && e.Time <= old.time && (e.Time < old.time || old.is(e)) {
+		n.queue.heard(queueID{id, e.Node}, e.Time)
 		return
 	}
-	if !version.newerThan(old) {
-		if old.time == version.time {
-			n.queue.heard(queueID{id, e.Node}, old.time)
-		}
+	version := s.versionOf(id, e, old, from, now)
+	if version == nil || !version.newerThan(old) {
 		return
 	}
 	growth := version.size()
