@@ -12,7 +12,15 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/docker/libnetwork/cnm"
 	"github.com/docker/libnetwork/networkdb"
+)
+
+// Short names of kinds of error.
+const (
+	forbidden = cnm.Forbidden
+	notFound  = cnm.NotFound
+	invalid   = cnm.Invalid
 )
 
 // machines is a cluster on a lan, in virtual time.
@@ -37,15 +45,7 @@ func newMachines(t testing.TB, count int, edit func(*networkdb.Config)) *machine
 // start starts a machine, and has it join the others.
 func (m *machines) start(number int, name string) *networkdb.NetworkDB {
 	m.t.Helper()
-	config := networkdb.Config{NodeID: name, Transport: m.lan.plug(number), Logger: m.log}
-	if m.edit != nil {
-		m.edit(&config)
-	}
-	db, err := networkdb.New(config)
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	m.dbs[number] = db
+	db := m.startAlone(number, name)
 	var seeds []string
 	for seed := range 3 {
 		if _, ok := m.dbs[seed]; ok && seed != number || m.tolerant {
@@ -56,6 +56,26 @@ func (m *machines) start(number int, name string) *networkdb.NetworkDB {
 		m.t.Fatal(err)
 	}
 	return db
+}
+
+// startAlone starts a machine that joins nobody.
+func (m *machines) startAlone(number int, name string) *networkdb.NetworkDB {
+	m.t.Helper()
+	config := networkdb.Config{NodeID: name, Transport: m.lan.plug(number), Logger: m.log}
+	if m.edit != nil {
+		m.edit(&config)
+	}
+	db, err := networkdb.New(config)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	m.dbs[number] = db
+	return db
+}
+
+// withKeys gives keys to the machines that start from now on.
+func (m *machines) withKeys(keys ...[]byte) {
+	m.edit = func(c *networkdb.Config) { c.Keys = keys }
 }
 
 // kill ends a machine without a word.

@@ -54,7 +54,11 @@ func (d *NetworkDB) change(verb string, action message.Action, table, network, k
 	case action != message.Create && mine == nil:
 		return cnm.E(op, cnm.NotFound, nil)
 	}
-	if action != message.Delete && d.state.bytes+len(value)+len(key)+len(table) > d.config.MaxBytes {
+	growth := sizeOf(id, value)
+	if mine != nil {
+		growth -= mine.size()
+	}
+	if action != message.Delete && growth > 0 && d.state.bytes+growth > d.config.MaxBytes {
 		return cnm.E(op, cnm.Exhausted, fmt.Errorf("all entries take %d bytes, of %d at most", d.state.bytes, d.config.MaxBytes))
 	}
 	d.state.setOwn(n, id, bytes.Clone(value), action, time.Now())

@@ -57,9 +57,11 @@ func (e *entry) is(event message.TableEvent) bool {
 }
 
 // size is what the entry takes in memory, roughly.
-func (e *entry) size() int {
+func (e *entry) size() int { return sizeOf(e.entryID, e.value) }
+
+func sizeOf(id entryID, value []byte) int {
 	const fixed = 256 // the structure, and its places in maps
-	return fixed + len(e.table) + len(e.key) + len(e.value)
+	return fixed + len(id.table) + len(id.key) + len(value)
 }
 
 // event returns what to tell others about the entry.

@@ -176,7 +176,7 @@ func (d *NetworkDB) send(out []sending) {
 			d.submit(func(context.Context) { d.sendReliable(s.to, s.data) })
 			continue
 		}
-		if err := d.members.SendBestEffort(&s.to, s.data); err != nil {
+		if err := d.out.SendBestEffort(&s.to, s.data); err != nil {
 			d.counters.unsent.Add(1)
 			d.log.Debug("packet not sent", "node", s.to.Name, "error", err)
 		}
@@ -185,7 +185,7 @@ func (d *NetworkDB) send(out []sending) {
 
 // sendReliable sends by a stream; it blocks for as long as the transport lets it.
 func (d *NetworkDB) sendReliable(to memberlist.Node, data []byte) bool {
-	if err := d.members.SendReliable(&to, data); err != nil {
+	if err := d.out.SendReliable(&to, data); err != nil {
 		d.counters.unsent.Add(1)
 		d.log.Debug("stream not sent", "node", to.Name, "error", err)
 		return false

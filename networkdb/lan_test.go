@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/memberlist"
@@ -23,7 +22,14 @@ type lan struct {
 	side  map[string]int   // of hosts: those of different sides do not reach each other
 	conns map[*cable]bool
 
-	packets, bytes atomic.Int64
+	// tap, if there is one, sees all that is sent.
+	tap func([]byte)
+}
+
+func (l *lan) watch(b []byte) {
+	if l.tap != nil {
+		l.tap(b)
+	}
 }
 
 func newLan(delay time.Duration) *lan {
@@ -95,8 +101,7 @@ func (h *host) FinalAdvertiseAddr(string, int) (net.IP, int, error) {
 
 func (h *host) WriteTo(b []byte, to string) (time.Time, error) {
 	now := time.Now()
-	h.lan.packets.Add(1)
-	h.lan.bytes.Add(int64(len(b)))
+	h.lan.watch(b)
 	h.lan.mu.Lock()
 	lost := rand.Float64() < h.lan.loss
 	h.lan.mu.Unlock()
@@ -130,7 +135,7 @@ type cable struct {
 }
 
 func (c *cable) Write(b []byte) (int, error) {
-	c.lan.bytes.Add(int64(len(b)))
+	c.lan.watch(b)
 	return c.Conn.Write(b)
 }
 
@@ -157,7 +162,7 @@ func (h *host) DialTimeout(to string, timeout time.Duration) (net.Conn, error) {
 	h.lan.conns[c] = true
 	h.lan.mu.Unlock()
 	select {
-	case other.streams <- far:
+	case other.streams <- &cable{Conn: far, lan: h.lan, from: to, to: h.address()}:
 		return c, nil
 	case <-other.done:
 	case <-time.After(timeout):

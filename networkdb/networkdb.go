@@ -23,6 +23,7 @@ type NetworkDB struct {
 	log       *slog.Logger
 	transport *meter
 	members   *memberlist.Memberlist
+	out       sender // members
 	// broadcasts are events about nodes and networks.
 	broadcasts *memberlist.TransmitLimitedQueue
 	active     atomic.Int64
@@ -47,6 +48,12 @@ type NetworkDB struct {
 	awaited   map[string][]chan struct{}
 	answers   allowance
 	exchanged time.Time // when the nodes of the cluster were last found to differ
+}
+
+// sender sends a message to a node, by a packet or by a stream.
+type sender interface {
+	SendBestEffort(to *memberlist.Node, data []byte) error
+	SendReliable(to *memberlist.Node, data []byte) error
 }
 
 // counters count what went wrong, and steps of conversations.
@@ -119,6 +126,7 @@ func (d *NetworkDB) start() (err error) {
 	if d.members, err = memberlist.Create(c); err != nil {
 		return errors.Join(err, d.transport.Shutdown())
 	}
+	d.out = d.members
 	d.ready.Store(true)
 	d.ctx, d.stop = context.WithCancel(context.Background())
 	for _, loop := range []func(context.Context){d.gossip, d.compare, d.bulkSync, d.lookForOthers, d.reap} {

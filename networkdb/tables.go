@@ -31,11 +31,8 @@ func (s *state) tableEvent(e message.TableEvent, from source, now time.Time) {
 		s.correctEntry(n, id, e, now)
 		return
 	}
-	if s.nodes[e.Node] != nil && s.nodes[e.Node].standing() == left {
+	if s.without(n, e.Node) {
 		return
-	}
-	if a := n.members[e.Node]; a != nil && a.leaving {
-		return // it took its entries with it
 	}
 	var old *entry
 	if h := n.holdings[e.Node]; h != nil {
@@ -65,6 +62,15 @@ func (s *state) tableEvent(e message.TableEvent, from source, now time.Time) {
 		s.enqueue(n, version, e.Action, max(0, s.tellings(n)-repairTellings), now)
 	case bySync:
 	}
+}
+
+// without tells that a node left the network, or the cluster, and took its entries with it.
+func (s *state) without(n *network, name string) bool {
+	if known := s.nodes[name]; known != nil && known.standing() == left {
+		return true
+	}
+	a := n.members[name]
+	return a != nil && a.leaving
 }
 
 // repairTellings is to how many nodes a difference that was found is told.
