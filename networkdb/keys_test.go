@@ -27,8 +27,9 @@ func TestKeysAreRemovedBesideReaders(t *testing.T) {
 					return
 				default:
 				}
-				for _, k := range ring.GetKeys() {
-					if len(k) != 16 {
+				keys := ring.GetKeys()
+				for i := range 50 * len(keys) { // decryption takes its time
+					if k := keys[i%len(keys)]; len(k) != 16 {
 						t.Errorf("a key has %d bytes", len(k))
 						return
 					}
