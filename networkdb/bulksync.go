@@ -16,7 +16,7 @@ import (
 // further messages.
 const bulkBytes = 4 << 20
 
-var errNested = errors.New("a compound within a compound")
+var errNested = errors.New("messages within messages within messages")
 
 // bulkMessages returns all entries of the networks as bulk sync messages. Only the last
 // one asks for an answer, or is one.

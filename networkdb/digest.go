@@ -17,8 +17,11 @@ const (
 	// exchangePause is how often, at most, the nodes of the cluster are exchanged with
 	// another one because they differ. They do for some seconds whenever a node fails.
 	exchangePause = 2 * time.Second
-	// answersPerSecond bounds how many conversations a node lets others begin.
-	answersPerSecond = 10
+	// offerPackets bounds what begins a conversation; a packet has sums of 15 networks or
+	// more.
+	offerPackets = 8
+	// answersPerSecond bounds how many such packets a node answers.
+	answersPerSecond = 50
 )
 
 // tableSum is the sum over what active, attached nodes own in the network.
@@ -38,7 +41,7 @@ func (s *state) compared(n *network, owner string) bool {
 }
 
 // offer begins a conversation with a node, or with a random one if there is no name.
-func (s *state) offer(name string) []sending {
+func (s *state) offer(name string) (out []sending) {
 	peer := s.nodes[name]
 	if name == "" {
 		peer = s.randomComparer()
@@ -46,17 +49,25 @@ func (s *state) offer(name string) []sending {
 	if peer == nil || peer.standing() != active || !peer.digests || peer.name == s.self {
 		return nil
 	}
-	d := &message.Digest{Step: message.Offer, Node: s.self, Members: s.memberSum(), Attachments: s.attachmentSum()}
-	size := 64 + len(s.self)
+	var shared []*network
 	for _, n := range s.networks { // in random order: those left out come another time
 		if n.joined && n.attached(peer.name) {
+			shared = append(shared, n)
+		}
+	}
+	members, attachments := s.memberSum(), s.attachmentSum()
+	for len(out) == 0 || len(shared) > 0 && len(out) < offerPackets {
+		d := &message.Digest{Step: message.Offer, Node: s.self, Members: members, Attachments: attachments}
+		for size := 64 + len(s.self); len(shared) > 0; shared = shared[1:] {
+			n := shared[0]
 			if size += len(n.id) + 24; size > s.config.packet() && len(d.Networks) > 0 {
 				break
 			}
 			d.Networks = append(d.Networks, message.NetworkDigest{Network: n.id, Sum: s.tableSum(n)})
 		}
+		out = append(out, s.sendFitting(peer, message.Compound{Digest: d}.Encode()))
 	}
-	return []sending{s.sendFitting(peer, message.Compound{Digest: d}.Encode())}
+	return out
 }
 
 // randomComparer returns a random node that compares sums, one with a network of ours if

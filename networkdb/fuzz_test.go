@@ -41,16 +41,9 @@ func FuzzReceive(f *testing.F) {
 		}}}.Encode())
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		l := newLone(t, func(c *Config) { c.MaxBytes = 1 << 20 })
-		l.meet("a", 2)
-		l.joins("a", 1)
+		d, l := deaf(t)
 		n := l.networks["net"]
 		l.setOwn(n, entryID{"t", "mine"}, []byte("v"), message.Create, l.now)
-		d := &NetworkDB{
-			config: l.config, log: l.log, state: l.state, news: make(chan struct{}, 1),
-			awaited: map[string][]chan struct{}{}, answers: allowance{perSecond: answersPerSecond},
-			out: nobody{},
-		}
 		d.receive(data)
 		d.receive(data)
 		l.want("mine", "v")

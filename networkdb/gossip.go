@@ -21,9 +21,10 @@ const (
 	// the time between rounds while there are more.
 	pulse = 10 * time.Millisecond
 	pause = 50 * time.Millisecond
-	// roundPackets bounds the packets of one round to one node, so that sockets' buffers
-	// take them.
+	// roundPackets bounds the packets of one round to one node about one network, so that
+	// sockets' buffers take them, and roundTotal, more or less, all packets of a round.
 	roundPackets = 8
+	roundTotal   = 96
 	// packetOverhead is what memberlist adds to a packet: its type, a checksum, and what
 	// encryption needs in the older of its two forms.
 	packetOverhead = 64
@@ -54,6 +55,9 @@ func (s *state) round() (out []sending, more bool) {
 	for _, n := range s.networks {
 		if !n.joined || n.queue.len() == 0 {
 			continue
+		}
+		if len(out) >= roundTotal { // others come first next time: the order is random
+			return out, true
 		}
 		peers := s.peers(n)
 		if len(peers) == 0 {

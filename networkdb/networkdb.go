@@ -230,8 +230,9 @@ func (d *NetworkDB) shutdown() {
 func (d *NetworkDB) NodeID() string { return d.config.NodeID }
 
 // JoinNetwork attaches this node to a network, and gets the entries of those that are
-// attached already, for as long as the context lasts. That nobody answers is no error: the
-// entries come later, then. Joining again does nothing.
+// attached already. It waits for them for some seconds at most, and no longer than the
+// context lasts. That nobody answers is no error: the entries come later, then. Joining
+// again does nothing.
 func (d *NetworkDB) JoinNetwork(ctx context.Context, network string) error {
 	op := fmt.Sprintf("join network %q", network)
 	if err := checkName("network", network, MaxNameLength); err != nil {

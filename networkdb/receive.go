@@ -16,8 +16,8 @@ func (d *NetworkDB) receive(data []byte) {
 	}
 }
 
-// handle dispatches one message. Compounds may be in compounds only once, so that nobody
-// makes the stack grow.
+// handle dispatches one message. What contains others must not be in another one, so that
+// nobody makes the stack grow.
 func (d *NetworkDB) handle(data []byte, from source, outer bool) error {
 	kind, data, err := message.Decode(data)
 	if err != nil {
@@ -48,6 +48,9 @@ func (d *NetworkDB) handle(data []byte, from source, outer bool) error {
 		d.state.mergeAttachments(p, now)
 		d.mu.Unlock()
 	case message.TypeBulkSync:
+		if !outer {
+			return errNested
+		}
 		b, err := message.DecodeBulkSync(data)
 		if err != nil {
 			return err
