@@ -1,4 +1,3 @@
-// Package networkdb tells what the nodes of a cluster know of each other.
 package networkdb
 
 // PeerInfo describes another node that has a network.

@@ -68,7 +68,13 @@ var rules = []rule{
 		why: "system calls belong below kernel/",
 	},
 	{
-		of: []string{"..."}, except: slices.Concat(public, aboveRoot, []string{"."}), never: public,
+		of: []string{"networkdb/..."}, only: []string{
+			"std", "cnm", "networkdb/...", "github.com/hashicorp/memberlist", "google.golang.org/protobuf/encoding/protowire",
+		},
+		why: "networkdb knows nothing of who uses it: it imports the vocabulary, and libraries for the cluster",
+	},
+	{
+		of: []string{"..."}, except: slices.Concat(public, aboveRoot, []string{".", "networkdb/diagnostic"}), never: public,
 		why: "the types of the 2017 API are decoded at the boundary, by the root",
 	},
 	{

@@ -1,0 +1,5 @@
+//go:build !race
+
+package networkdb_test
+
+const raceDetector = false
