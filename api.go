@@ -67,10 +67,15 @@ type NetworkController interface {
 	// and cluster settings. Others are refused.
 	ReloadConfiguration(cfgOptions ...config.Option) error
 
-	// SetClusterProvider, AgentInitWait and SetKeys belong to clusters, which this
-	// version does not have: the first logs that, SetKeys returns it.
+	// SetClusterProvider makes this node part of the cluster that the provider tells of, as
+	// long as it says so: nodes then know each other's endpoints on networks of global
+	// scope. Nil ends that. A second provider takes the place of the first.
 	SetClusterProvider(provider cluster.Provider)
+	// AgentInitWait waits until this node takes part in the cluster of its provider; without
+	// one it returns at once.
 	AgentInitWait()
+	// SetKeys gives the keys of the cluster, all that there are, in any order. While the node
+	// takes part they can be rotated: keys come and go one by one.
 	SetKeys(keys []*types.EncryptionKey) error
 }
 

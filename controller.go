@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/docker/libnetwork/cluster"
 	"github.com/docker/libnetwork/cnm"
 	"github.com/docker/libnetwork/config"
 	"github.com/docker/libnetwork/internal/journal"
@@ -29,6 +28,8 @@ type controller struct {
 	drivers map[string]driverEntry
 	ipams   map[string]cnm.IPAM
 	plugins plugins
+	// node is this node's part in a cluster.
+	node clusterNode
 	// global is nil without a store that hosts share.
 	global *global
 	debts   *debts
@@ -283,16 +284,6 @@ func (c *controller) ReloadConfiguration(cfgOptions ...config.Option) error {
 	c.config.Daemon.Labels = fresh.Daemon.Labels
 	c.config.Cluster = fresh.Cluster
 	return nil
-}
-
-func (c *controller) SetClusterProvider(cluster.Provider) {
-	c.log.Error("set cluster provider: this version has no clusters; the provider is not used")
-}
-
-func (c *controller) AgentInitWait() {}
-
-func (c *controller) SetKeys([]*types.EncryptionKey) error {
-	return types.NotImplementedErrorf("set keys: this version has no clusters")
 }
 
 // background owns the goroutines that outlive an operation.

@@ -68,9 +68,12 @@ func sharedEndName(networkID, name string) string {
 	return keySharedEndName + networkID + "/" + url.PathEscape(name)
 }
 
-// noShares is why networks cannot be of global scope.
-func noShares() error {
-	return cnm.E("", cnm.Unsupported, errors.New("networks of global scope need a store that the hosts share: configure one, such as etcd, for the global scope"))
+// spansHosts refuses a network of global scope where nothing tells hosts of each other.
+func (c *controller) spansHosts(rec *cnm.Network) error {
+	if rec.Scope != cnm.Global || c.global != nil || c.node.clustered() {
+		return nil
+	}
+	return cnm.E("", cnm.Unsupported, errors.New("networks of global scope need a store that the hosts share, or a cluster: configure one, such as etcd, for the global scope"))
 }
 
 func newGlobal(store cnm.Store, node string, ipam *shared.IPAM) *global {
@@ -127,7 +130,7 @@ func (c *controller) claimNetwork(ctx context.Context, u *undo.Stack, rec *cnm.N
 	}
 	g := c.global
 	if g == nil {
-		return noShares()
+		return nil // the cluster's manager sees to it
 	}
 	common := sharedRecord(rec)
 	err := g.store.Update(ctx, func(tx cnm.Tx) error {
@@ -212,12 +215,9 @@ func (c *controller) releaseShared(ctx context.Context, u *undo.Stack, rec *cnm.
 // claimEndpoint makes the endpoint's name its own on all hosts, on a network that is still
 // there.
 func (c *controller) claimEndpoint(ctx context.Context, u *undo.Stack, network *cnm.Network, rec *cnm.Endpoint) (release func(), err error) {
-	if network.Scope != cnm.Global {
-		return func() {}, nil
-	}
 	g := c.global
-	if g == nil {
-		return nil, noShares()
+	if network.Scope != cnm.Global || g == nil {
+		return func() {}, nil
 	}
 	key, name := sharedEndpoint(network.ID, rec.ID), sharedEndName(network.ID, rec.Name)
 	release = g.hold(key)

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -31,8 +32,11 @@ type namesOf struct {
 // or addresses than before.
 func (n *network) changed() {
 	n.names.version.Add(1)
-	if g := n.c.global; g != nil && n.record.Load().Scope == cnm.Global {
-		g.poke()
+	if n.record.Load().Scope == cnm.Global {
+		n.c.node.poke()
+		if n.c.global != nil {
+			n.c.global.poke()
+		}
 	}
 }
 
@@ -68,11 +72,39 @@ func (n *network) nameRecords(networkName string) []resolver.Record {
 		}
 		out = append(out, namesFor(networkName, endpointNames(rec, sb.ContainerID()), endpointAddrs(rec))...)
 	}
-	if g := n.c.global; g != nil {
-		shares := g.sharesOf(n.ID())
-		for _, key := range slices.Sorted(maps.Keys(shares)) {
-			out = append(out, namesFor(networkName, shares[key].Names, shares[key].Addresses)...)
+	for _, other := range n.otherEndpoints() {
+		out = append(out, namesFor(networkName, other.names, other.addresses)...)
+	}
+	return out
+}
+
+// named is an endpoint of another host.
+type named struct {
+	names     []string
+	addresses []netip.Addr
+}
+
+// otherEndpoints are those of other hosts, as the shared store tells, or the cluster; of an
+// endpoint that both know the store knows more.
+func (n *network) otherEndpoints() []named {
+	all := make(map[string]named)
+	for id, e := range n.c.node.endpoints(n.ID()) {
+		other := named{names: e.TaskAliases, addresses: []netip.Addr{e.IP}}
+		if e.Name != "" {
+			other.names = append([]string{e.Name}, e.TaskAliases...)
 		}
+		if e.IP.IsValid() {
+			all[id] = other
+		}
+	}
+	if g := n.c.global; g != nil {
+		for key, s := range g.sharesOf(n.ID()) {
+			all[key[strings.LastIndexByte(key, '/')+1:]] = named{s.Names, s.Addresses}
+		}
+	}
+	out := make([]named, 0, len(all))
+	for _, id := range slices.Sorted(maps.Keys(all)) {
+		out = append(out, all[id])
 	}
 	return out
 }

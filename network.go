@@ -174,7 +174,7 @@ func (n *network) Dynamic() bool { return n.record.Load().Dynamic }
 
 func (n *network) Created() time.Time { return n.record.Load().Created }
 
-func (n *network) Peers() []networkdb.PeerInfo { return nil }
+func (n *network) Peers() []networkdb.PeerInfo { return n.c.node.peers(n.ID()) }
 
 func (n *network) Services() map[string]ServiceInfo { return nil }
 

@@ -69,8 +69,8 @@ func (c *controller) createNetwork(ctx context.Context, networkType, name, id st
 	if err := setScope(ctx, rec, entry); err != nil {
 		return nil, err
 	}
-	if rec.Scope == cnm.Global && c.global == nil {
-		return nil, noShares()
+	if err := c.spansHosts(rec); err != nil {
+		return nil, err
 	}
 	defer c.track(rec.Owner())()
 	release := func() {}
@@ -126,6 +126,7 @@ func (c *controller) makeNetwork(ctx context.Context, u *undo.Stack, rec *cnm.Ne
 	c.mu.Lock()
 	c.networks[rec.ID] = n
 	c.mu.Unlock()
+	n.changed()
 	n.tell(EventCreate)
 	return release, nil
 }
@@ -295,6 +296,7 @@ func (n *network) remove(ctx context.Context, everywhere bool) (err error) {
 	if everywhere {
 		c.releaseNetwork(context.WithoutCancel(ctx), rec)
 	}
+	n.changed()
 	n.tell(EventDelete)
 	return nil
 }

@@ -1,6 +1,7 @@
 package networkdb
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -46,6 +47,9 @@ type Config struct {
 	// Transport replaces sockets; BindAddr, BindPort and those to advertise are then
 	// its own affair. New takes it over: it is shut down with the database.
 	Transport memberlist.Transport
+	// Dial connects to other nodes, for one whose sockets are in another network namespace
+	// than its process; nil is net.Dialer. A Transport of one's own has no use for it.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Logger gets what is worth knowing; nil is nobody.
 	Logger *slog.Logger
 

@@ -120,7 +120,7 @@ func (d *NetworkDB) start() (err error) {
 		if err != nil {
 			return err
 		}
-		d.transport.Transport = sockets
+		d.transport.Transport, d.transport.dial = sockets, d.config.Dial
 	}
 	c.Transport = d.transport
 	if d.members, err = memberlist.Create(c); err != nil {

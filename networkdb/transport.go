@@ -1,6 +1,7 @@
 package networkdb
 
 import (
+	"context"
 	"net"
 	"sync/atomic"
 	"time"
@@ -20,6 +21,8 @@ const (
 // writes to them without a deadline.
 type meter struct {
 	memberlist.Transport
+	// dial, if it is not nil, connects in the transport's place.
+	dial    func(ctx context.Context, network, address string) (net.Conn, error)
 	packets, packetBytes, streams, streamBytes atomic.Uint64
 }
 
@@ -50,9 +53,15 @@ func (m *meter) DialAddressTimeout(address memberlist.Address, timeout time.Dura
 	timeout = min(timeout, dialTimeout)
 	var conn net.Conn
 	var err error
-	if aware, ok := m.Transport.(memberlist.NodeAwareTransport); ok {
+	aware, ok := m.Transport.(memberlist.NodeAwareTransport)
+	switch {
+	case m.dial != nil:
+		ctx, cancel := context.WithTimeout(context.Background(), timeout)
+		conn, err = m.dial(ctx, "tcp", address.Addr)
+		cancel()
+	case ok:
 		conn, err = aware.DialAddressTimeout(address, timeout)
-	} else {
+	default:
 		conn, err = m.Transport.DialTimeout(address.Addr, timeout)
 	}
 	if err != nil {
