@@ -1,7 +1,6 @@
 package zookeeper_test
 
 import (
-	"context"
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -56,11 +55,4 @@ func TestContract(t *testing.T) {
 	f := factory(storeserver.ZooKeeper(t).Address, zookeeper.Options{})
 	storetest.Run(t, f)
 	storetest.RunShared(t, f)
-}
-
-func update(t testing.TB, s cnm.Store, fn func(cnm.Tx) error) {
-	t.Helper()
-	if err := s.Update(context.Background(), fn); err != nil {
-		t.Fatal(err)
-	}
 }
