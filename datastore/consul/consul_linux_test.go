@@ -1,6 +1,7 @@
 package consul_test
 
 import (
+	"flag"
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -12,7 +13,13 @@ import (
 	"github.com/docker/libnetwork/test/storeserver"
 )
 
-func TestMain(m *testing.M) { kerneltest.Main(m) }
+func TestMain(m *testing.M) {
+	// A step of the model is a request or two; -rapid.checks=100 is what others have.
+	if err := flag.Set("rapid.checks", "30"); err != nil {
+		panic(err)
+	}
+	kerneltest.Main(m)
+}
 
 func open(t testing.TB, address string, options consul.Options) cnm.Store {
 	t.Helper()
@@ -52,6 +59,7 @@ func factory(address string, options consul.Options) storetest.Factory {
 }
 
 func TestContract(t *testing.T) {
+	t.Parallel()
 	f := factory(storeserver.Consul(t).Address, consul.Options{})
 	storetest.Run(t, f)
 	storetest.RunShared(t, f)

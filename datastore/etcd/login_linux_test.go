@@ -39,6 +39,7 @@ func protect(t *testing.T, c *clientv3.Client) {
 }
 
 func TestLogin(t *testing.T) {
+	t.Parallel()
 	server := storeserver.Etcd(t, nil)
 	protect(t, client(t, server.Address))
 	s := open(t, server.Address+"/p", etcd.Options{Username: "net", Password: "secret"})
@@ -69,6 +70,7 @@ func TestLogin(t *testing.T) {
 }
 
 func TestRefusedOptions(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		address string
 		options etcd.Options

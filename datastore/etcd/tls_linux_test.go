@@ -12,6 +12,7 @@ import (
 )
 
 func TestTLS(t *testing.T) {
+	t.Parallel()
 	certificates := storeserver.NewCertificates(t)
 	server := storeserver.Etcd(t, certificates)
 	s := open(t, server.Address, etcd.Options{TLS: certificates.Client(t)})
