@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-zookeeper/zk"
@@ -105,10 +106,48 @@ func (s *server) login(ctx context.Context, current *session) error {
 
 func (s *server) dial(network, address string, timeout time.Duration) (net.Conn, error) {
 	dialer := &net.Dialer{Timeout: timeout}
+	var conn net.Conn
+	var err error
 	if s.options.TLS == nil {
-		return dialer.Dial(network, address)
+		conn, err = dialer.Dial(network, address)
+	} else {
+		conn, err = tls.DialWithDialer(dialer, network, address, s.options.TLS)
 	}
-	return tls.DialWithDialer(dialer, network, address, s.options.TLS)
+	if err != nil {
+		return nil, err
+	}
+	return &firstAnswer{Conn: conn, limit: min(max(s.options.Share(), leastAnswer), longestAnswer)}, nil
+}
+
+// How long a server that took a connection may take to open the session.
+const (
+	leastAnswer   = time.Second
+	longestAnswer = 5 * time.Second
+)
+
+// firstAnswer is a connection that a server must answer soon. The client waits for six
+// times the length of a session, and asks no other server meanwhile.
+type firstAnswer struct {
+	net.Conn
+	limit    time.Duration
+	answered atomic.Bool
+}
+
+// Read implements net.Conn.
+func (c *firstAnswer) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if n > 0 {
+		c.answered.Store(true)
+	}
+	return n, err
+}
+
+// SetReadDeadline implements net.Conn.
+func (c *firstAnswer) SetReadDeadline(t time.Time) error {
+	if soon := time.Now().Add(c.limit); !c.answered.Load() && t.After(soon) {
+		t = soon
+	}
+	return c.Conn.SetReadDeadline(t)
 }
 
 func (s *session) state() (has bool, changed <-chan struct{}) {

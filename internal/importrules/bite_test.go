@@ -40,6 +40,15 @@ func TestImportRulesBite(t *testing.T) {
 		{"resolver", "a.go", "golang.org/x/net/ipv4", "gets its sockets from outside"},
 		{"resolver", "a.go", module + "/kernel/netns", "gets its sockets from outside"},
 
+		{"internal/versioned", "a.go", module + "/internal/remotestore", ""},
+		{"internal/remotestore", "a.go", "github.com/go-zookeeper/zk", "no client of servers"},
+		{"discovery", "a.go", module + "/cnm", ""},
+		{"discovery", "a_test.go", module + "/datastore/etcd", ""},
+		{"discovery", "a.go", module + "/datastore/etcd", "by their contract"},
+		{"ipams/shared", "a.go", module + "/internal/remotestore", "by their contract"},
+		{"datastore/etcd", "a_test.go", module + "/test/storeserver", ""},
+		{"datastore/etcd", "a.go", module + "/test/storeserver", "by tests only"},
+
 		{"drivers/bridge", "a.go", "syscall", ""},
 		{"drivers/bridge", "a.go", "golang.org/x/sys/unix", "below kernel/"},
 		{"drivers/bridge", "a_test.go", "github.com/vishvananda/netlink", "below kernel/"},
