@@ -72,3 +72,9 @@ func update(t testing.TB, s cnm.Store, fn func(cnm.Tx) error) {
 		t.Fatal(err)
 	}
 }
+
+// TestNoLeaks runs while no other test does.
+func TestNoLeaks(t *testing.T) {
+	server := storeserver.Etcd(t, nil)
+	storetest.NoLeaks(t, func() cnm.Store { return open(t, server.Address, etcd.Options{}) })
+}

@@ -64,3 +64,9 @@ func TestContract(t *testing.T) {
 	storetest.Run(t, f)
 	storetest.RunShared(t, f)
 }
+
+// TestNoLeaks runs while no other test does.
+func TestNoLeaks(t *testing.T) {
+	server := storeserver.ZooKeeper(t)
+	storetest.NoLeaks(t, func() cnm.Store { return open(t, server.Address, zookeeper.Options{}) })
+}
