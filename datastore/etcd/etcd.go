@@ -57,6 +57,8 @@ type Store struct {
 
 	// connecting is held by who makes the client.
 	connecting chan struct{}
+	// committing has room for the commits under way, and so for slots.
+	committing chan struct{}
 
 	mu     sync.Mutex // guards what follows
 	client *clientv3.Client
@@ -86,7 +88,7 @@ func Open(address string, options Options) (*Store, error) {
 	}
 	return &Store{
 		name: fmt.Sprintf("etcd store %q", parsed), address: parsed, options: options,
-		process: hex.EncodeToString(id), connecting: make(chan struct{}, 1),
+		process: hex.EncodeToString(id), connecting: make(chan struct{}, 1), committing: make(chan struct{}, mostCommits),
 	}, nil
 }
 
@@ -227,7 +229,7 @@ func (s *Store) Update(ctx context.Context, fn func(cnm.Tx) error) error {
 		if ctx.Err() != nil {
 			return remotestore.Interrupted(ctx, s.name)
 		}
-		return s.commit(ctx, r, t.Writes())
+		return cnm.Wrap("write", s.commit(ctx, r, t.Writes()))
 	})
 }
 
@@ -257,7 +259,7 @@ func (r *reader) get(key string, options ...clientv3.OpOption) (*clientv3.GetRes
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return nil, cnm.Wrap("read", err)
 	}
 	if r.revision == 0 {
 		r.revision = response.Header.Revision
