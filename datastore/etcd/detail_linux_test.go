@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -199,6 +200,27 @@ func TestWatchAfterCompaction(t *testing.T) {
 	want := "changes 2 false, comes 2 false, returns 1 false, goes  true"
 	if strings.Join(got, ", ") != want {
 		t.Errorf("the watch tells %q, want %q", strings.Join(got, ", "), want)
+	}
+}
+
+// However many updates run at once, the traces of a process are few.
+func TestManyAtOnce(t *testing.T) {
+	t.Parallel()
+	server := storeserver.Etcd(t, nil)
+	s := open(t, server.Address+"/p", etcd.Options{})
+	var group sync.WaitGroup
+	for i := range 300 {
+		group.Go(func() { put(t, s, fmt.Sprint("k", i), "x") })
+	}
+	group.Wait()
+	traces := 0
+	for _, key := range rawKeys(t, client(t, server.Address)) {
+		if strings.HasPrefix(key, "p.commits/") {
+			traces++
+		}
+	}
+	if traces > 64 {
+		t.Errorf("there are %d traces", traces)
 	}
 }
 

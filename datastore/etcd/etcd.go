@@ -135,9 +135,17 @@ func (s *Store) newClient() (*clientv3.Client, error) {
 		DialTimeout: min(s.options.Share(), connectTimeout), DialKeepAliveTime: keepAlive, DialKeepAliveTimeout: keepAliveTimeout,
 		DialOptions: []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff: waits, MinConnectTimeout: min(s.options.Timeout, connectTimeout),
-		})},
-		Logger: zap.NewNop(), // what goes wrong is in the errors
+		}), grpc.WithChainUnaryInterceptor(failFast)},
+		// Our own tries are bounded by time, and end with the cause.
+		MaxUnaryRetries: 1,
+		Logger:          zap.NewNop(), // what goes wrong is in the errors
 	})
+}
+
+// failFast has a request fail with the cause if there is no connection; the client would
+// have it wait for one until its time is over. Implements grpc.UnaryClientInterceptor.
+func failFast(ctx context.Context, method string, request, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption) error {
+	return invoke(ctx, method, request, reply, conn, append(options, grpc.WaitForReady(false))...)
 }
 
 // ask sends a request to the servers, with patience.
