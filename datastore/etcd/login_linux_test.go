@@ -59,7 +59,7 @@ func TestLogin(t *testing.T) {
 	}
 	// The server forgets who is logged in.
 	server.Kill()
-	late := open(t, server.Address+"/p", etcd.Options{Username: "net", Password: "secret", Timeout: 500 * time.Millisecond})
+	late := open(t, server.Address+"/p", etcd.Options{Username: "net", Password: "secret", Timeout: 3 * time.Second})
 	err := late.View(context.Background(), func(cnm.Tx) error { return nil })
 	if !errors.Is(err, cnm.Unavailable) {
 		t.Errorf("login without a server: error %v, want %q", err, cnm.Unavailable)
