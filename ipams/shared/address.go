@@ -149,10 +149,10 @@ const (
 )
 
 // untake tells the replica that an address is free.
-func (p *pool) untake(ctx context.Context, address netip.Addr) {
+func (p *pool) untake(ctx context.Context, address netip.Addr) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	_ = p.replica.ReleaseAddress(ctx, p.id, address) // the address is in the pool
+	return p.replica.ReleaseAddress(ctx, p.id, address)
 }
 
 // refreshEach is after how many collisions in a row the replica is too old to go on with.
@@ -222,7 +222,7 @@ func (m *IPAM) request(ctx context.Context, p *pool, r cnm.AddressRequest) (cnm.
 		switch {
 		case claimErr != nil:
 			if !known {
-				p.untake(ctx, address)
+				_ = p.untake(ctx, address) // the address is in the pool
 			}
 			return cnm.Address{}, claimErr
 		case granted && known: // the replica does not tell its prefix
@@ -297,7 +297,9 @@ func (m *IPAM) ReleaseAddress(ctx context.Context, poolID string, address netip.
 }
 
 func (m *IPAM) release(ctx context.Context, p *pool, address netip.Addr) error {
-	if err := m.checkAddress(ctx, p, address); err != nil {
+	// The replica knows whether the address is in the pool. If it takes it for free too
+	// soon, a claim of it fails, and that is all.
+	if err := p.untake(ctx, address); err != nil {
 		return err
 	}
 	p.abandon(address)
@@ -319,24 +321,7 @@ func (m *IPAM) release(ctx context.Context, p *pool, address netip.Addr) error {
 		return tx.Delete(key)
 	})
 	if err == nil {
-		p.untake(ctx, address)
-	}
-	return err
-}
-
-// checkAddress asks the replica whether an address is in the pool, and changes nothing.
-func (m *IPAM) checkAddress(ctx context.Context, p *pool, address netip.Addr) error {
-	if !address.IsValid() {
-		return cnm.E("", cnm.Invalid, errors.New("address: none was given"))
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	_, err := p.replica.RequestAddress(ctx, cnm.AddressRequest{PoolID: p.id, Address: address})
-	if err == nil {
-		return p.replica.ReleaseAddress(ctx, p.id, address)
-	}
-	if errors.Is(err, cnm.Exists) {
-		return nil
+		err = p.untake(ctx, address)
 	}
 	return err
 }
