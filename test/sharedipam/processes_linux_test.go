@@ -75,10 +75,10 @@ func claim(what []string) error {
 	return store.Close()
 }
 
-// TestClaimsOfManyProcesses has 800 addresses claimed; CLAIMS=5000 claims that many.
+// TestClaimsOfManyProcesses has 2,000 addresses claimed; CLAIMS=5000 claims that many.
 func TestClaimsOfManyProcesses(t *testing.T) {
 	const processes = 8
-	count := 800
+	count := 2000
 	if text := os.Getenv("CLAIMS"); text != "" {
 		var err error
 		if count, err = strconv.Atoi(text); err != nil {
