@@ -15,7 +15,8 @@ type Watcher interface {
 	// No change is lost, whatever happens to the connection: after a break the state is
 	// read again and what differs is yielded. Of several changes of a key only the last
 	// may be told. An error is yielded when the store does not answer; the watch goes on
-	// trying, as long as the loop does. It ends with ctx, and when the store is closed.
+	// trying, as long as the loop does. It ends with ctx, and when the store is
+	// closed; Close waits until the body of the loop is left.
 	Watch(ctx context.Context, prefix string) iter.Seq2[[]Change, error]
 }
 

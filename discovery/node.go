@@ -69,12 +69,11 @@ func isName(host string) bool {
 	if host == "" || len(host) > longestHost {
 		return false
 	}
-	for _, r := range host {
-		if !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '-' || r == '.' || r == '_') {
-			return false
-		}
-	}
-	return true
+	const special = "-._"
+	return !strings.ContainsFunc(host, func(r rune) bool {
+		letter := 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z'
+		return !letter && (r < '0' || r > '9') && !strings.ContainsRune(special, r)
+	})
 }
 
 func invalid(text, why string) error {

@@ -92,9 +92,9 @@ func ExampleStatic() {
 		fmt.Println(err)
 		return
 	}
-	for change := range list.Watch(ctx) {
-		fmt.Println(change.Joined)
+	for change, err := range list.Watch(ctx) {
+		fmt.Println(change.Joined, err)
 		cancel() // nothing else will come
 	}
-	// Output: [192.0.2.1:2377 192.0.2.2:2377 backup:2377]
+	// Output: [192.0.2.1:2377 192.0.2.2:2377 backup:2377] <nil>
 }

@@ -198,7 +198,8 @@ func (r *Registry) Close(ctx context.Context) error {
 				return err
 			}
 			var record beatRecord
-			if json.Unmarshal(sign, &record) != nil || record.Session != h.session {
+			_ = json.Unmarshal(sign, &record) // one that cannot be read is not ours
+			if record.Session != h.session {
 				return nil // the node has registered elsewhere since
 			}
 			return remove(tx, node.String())
@@ -245,7 +246,7 @@ func (r *Registry) Watch(ctx context.Context) iter.Seq2[Change, error] {
 		defer cancel()
 		changed := make(chan struct{}, 1)
 		if watcher, ok := r.store.(cnm.Watcher); ok {
-			watching.Go(func() { signal(ctx, watcher, changed) })
+			watching.Go(func() { tell(ctx, watcher, changed) })
 		}
 		ticker := time.NewTicker(r.options.Heartbeat)
 		defer ticker.Stop()
@@ -277,8 +278,8 @@ func (r *Registry) Watch(ctx context.Context) iter.Seq2[Change, error] {
 	}
 }
 
-// signal tells that nodes came or went.
-func signal(ctx context.Context, watcher cnm.Watcher, changed chan<- struct{}) {
+// tell tells that nodes came or went.
+func tell(ctx context.Context, watcher cnm.Watcher, changed chan<- struct{}) {
 	for _, err := range watcher.Watch(ctx, nodeKeys) {
 		if err != nil {
 			continue // who looks gets an error too

@@ -50,8 +50,10 @@ type watcher struct {
 	stop func()
 }
 
-func watch(t testing.TB, w Watcher) *watcher {
-	next, stop := iter.Pull2(w.Watch(context.Background()))
+func watch(t testing.TB, w Watcher) *watcher { return watchIn(context.Background(), t, w) }
+
+func watchIn(ctx context.Context, t testing.TB, w Watcher) *watcher {
+	next, stop := iter.Pull2(w.Watch(ctx))
 	return &watcher{t, next, stop}
 }
 

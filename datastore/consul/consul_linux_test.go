@@ -1,7 +1,7 @@
 package consul_test
 
 import (
-	"context"
+	"flag"
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -13,7 +13,13 @@ import (
 	"github.com/docker/libnetwork/test/storeserver"
 )
 
-func TestMain(m *testing.M) { kerneltest.Main(m) }
+func TestMain(m *testing.M) {
+	// A step of the model is a request or two; -rapid.checks=100 is what others have.
+	if err := flag.Set("rapid.checks", "30"); err != nil {
+		panic(err)
+	}
+	kerneltest.Main(m)
+}
 
 func open(t testing.TB, address string, options consul.Options) cnm.Store {
 	t.Helper()
@@ -53,14 +59,14 @@ func factory(address string, options consul.Options) storetest.Factory {
 }
 
 func TestContract(t *testing.T) {
+	t.Parallel()
 	f := factory(storeserver.Consul(t).Address, consul.Options{})
 	storetest.Run(t, f)
 	storetest.RunShared(t, f)
 }
 
-func update(t testing.TB, s cnm.Store, fn func(cnm.Tx) error) {
-	t.Helper()
-	if err := s.Update(context.Background(), fn); err != nil {
-		t.Fatal(err)
-	}
+// TestNoLeaks runs while no other test does.
+func TestNoLeaks(t *testing.T) {
+	server := storeserver.Consul(t)
+	storetest.NoLeaks(t, func() cnm.Store { return open(t, server.Address, consul.Options{}) })
 }

@@ -13,6 +13,7 @@ import (
 )
 
 func TestLimits(t *testing.T) {
+	t.Parallel()
 	s := open(t, storeserver.Consul(t).Address, consul.Options{})
 	write := func(count, size int) error {
 		return s.Update(context.Background(), func(tx cnm.Tx) error {

@@ -10,11 +10,13 @@ import (
 )
 
 func TestTroubledConnections(t *testing.T) {
+	t.Parallel()
 	proxy := storeserver.NewProxy(t, storeserver.Consul(t).Address)
 	storetest.Disturbed(t, open(t, proxy.Address, consul.Options{}), 60, proxy.Trouble)
 }
 
 func TestOutage(t *testing.T) {
+	t.Parallel()
 	const timeout = 2 * time.Second
 	server := storeserver.Consul(t)
 	t.Run("killed", func(t *testing.T) {

@@ -42,6 +42,24 @@ type slot struct {
 // slotAge is when the keys of a process that did not delete them are deleted.
 const slotAge = 30 * 24 * time.Hour
 
+// mostCommits is how many commits of a process may be under way; each needs a slot, and
+// slots stay until the store is closed.
+const mostCommits = 64
+
+// enter waits until another commit may begin.
+func (s *Store) enter(ctx context.Context) error {
+	patience := time.NewTimer(s.options.Timeout)
+	defer patience.Stop()
+	select {
+	case s.committing <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return remotestore.Interrupted(ctx, s.name)
+	case <-patience.C:
+		return cnm.E(s.name, cnm.Unavailable, fmt.Errorf("%d commits before this one wait for an answer; check that its servers run and can be reached", mostCommits))
+	}
+}
+
 func (s *Store) slotRoot() string { return s.address.Prefix + ".commits/" }
 
 func (s *Store) takeSlot() *slot {
@@ -79,6 +97,10 @@ func (s *Store) commit(ctx context.Context, r *reader, writes []remotestore.Writ
 	if len(writes) > mostWrites {
 		return cnm.E(s.name, cnm.Exhausted, fmt.Errorf("one transaction cannot write %d keys, but %d", len(writes), mostWrites))
 	}
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	defer func() { <-s.committing }()
 	sl := s.takeSlot()
 	id := newCommitID()
 	comparisons := append(s.comparisons(r), clientv3.Compare(clientv3.ModRevision(sl.key), "=", sl.revision))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -63,6 +64,7 @@ func put(t testing.TB, s cnm.Store, key, value string) {
 
 // Updates that have nothing to do with each other do not get in each other's way.
 func TestUnrelatedChanges(t *testing.T) {
+	t.Parallel()
 	s := open(t, storeserver.Etcd(t, nil).Address, etcd.Options{})
 	runs := 0
 	update(t, s, func(tx cnm.Tx) error {
@@ -82,6 +84,7 @@ func TestUnrelatedChanges(t *testing.T) {
 }
 
 func TestLargeUpdates(t *testing.T) {
+	t.Parallel()
 	s := open(t, storeserver.Etcd(t, nil).Address, etcd.Options{})
 	write := func(from, to, size int) error {
 		return s.Update(context.Background(), func(tx cnm.Tx) error {
@@ -123,6 +126,7 @@ func TestLargeUpdates(t *testing.T) {
 }
 
 func TestCompaction(t *testing.T) {
+	t.Parallel()
 	server := storeserver.Etcd(t, nil)
 	s, c := open(t, server.Address, etcd.Options{}), client(t, server.Address)
 	put(t, s, "a", "1")
@@ -156,6 +160,7 @@ func TestCompaction(t *testing.T) {
 
 // A watch that was cut off, and whose changes the server has forgotten, tells what differs.
 func TestWatchAfterCompaction(t *testing.T) {
+	t.Parallel()
 	server := storeserver.Etcd(t, nil)
 	proxy := storeserver.NewProxy(t, server.Address)
 	c := client(t, server.Address)
@@ -198,7 +203,29 @@ func TestWatchAfterCompaction(t *testing.T) {
 	}
 }
 
+// However many updates run at once, the traces of a process are few.
+func TestManyAtOnce(t *testing.T) {
+	t.Parallel()
+	server := storeserver.Etcd(t, nil)
+	s := open(t, server.Address+"/p", etcd.Options{})
+	var group sync.WaitGroup
+	for i := range 300 {
+		group.Go(func() { put(t, s, fmt.Sprint("k", i), "x") })
+	}
+	group.Wait()
+	traces := 0
+	for _, key := range rawKeys(t, client(t, server.Address)) {
+		if strings.HasPrefix(key, "p.commits/") {
+			traces++
+		}
+	}
+	if traces > 64 {
+		t.Errorf("there are %d traces", traces)
+	}
+}
+
 func TestNothingStaysBehind(t *testing.T) {
+	t.Parallel()
 	server := storeserver.Etcd(t, nil)
 	c := client(t, server.Address)
 	ctx := context.Background()

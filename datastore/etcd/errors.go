@@ -42,7 +42,7 @@ func (s *Store) wrap(err error) error {
 func (s *Store) byCode(err error) error {
 	switch code(err) {
 	case codes.Unavailable, codes.DeadlineExceeded, codes.Canceled, codes.Aborted:
-		return cnm.E(s.name, cnm.Unavailable, err)
+		return cnm.E(s.name, cnm.Unavailable, fmt.Errorf("%s; check that its servers run and can be reached", status.Convert(err).Message()))
 	case codes.ResourceExhausted:
 		return cnm.E(s.name, cnm.Exhausted, err)
 	case codes.Unauthenticated:

@@ -57,6 +57,8 @@ type Store struct {
 
 	// connecting is held by who makes the client.
 	connecting chan struct{}
+	// committing has room for the commits under way, and so for slots.
+	committing chan struct{}
 
 	mu     sync.Mutex // guards what follows
 	client *clientv3.Client
@@ -86,7 +88,7 @@ func Open(address string, options Options) (*Store, error) {
 	}
 	return &Store{
 		name: fmt.Sprintf("etcd store %q", parsed), address: parsed, options: options,
-		process: hex.EncodeToString(id), connecting: make(chan struct{}, 1),
+		process: hex.EncodeToString(id), connecting: make(chan struct{}, 1), committing: make(chan struct{}, mostCommits),
 	}, nil
 }
 
@@ -133,9 +135,17 @@ func (s *Store) newClient() (*clientv3.Client, error) {
 		DialTimeout: min(s.options.Share(), connectTimeout), DialKeepAliveTime: keepAlive, DialKeepAliveTimeout: keepAliveTimeout,
 		DialOptions: []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff: waits, MinConnectTimeout: min(s.options.Timeout, connectTimeout),
-		})},
-		Logger: zap.NewNop(), // what goes wrong is in the errors
+		}), grpc.WithChainUnaryInterceptor(failFast)},
+		// Our own tries are bounded by time, and end with the cause.
+		MaxUnaryRetries: 1,
+		Logger:          zap.NewNop(), // what goes wrong is in the errors
 	})
+}
+
+// failFast has a request fail with the cause if there is no connection; the client would
+// have it wait for one until its time is over. Implements grpc.UnaryClientInterceptor.
+func failFast(ctx context.Context, method string, request, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption) error {
+	return invoke(ctx, method, request, reply, conn, append(options, grpc.WaitForReady(false))...)
 }
 
 // ask sends a request to the servers, with patience.
@@ -227,7 +237,7 @@ func (s *Store) Update(ctx context.Context, fn func(cnm.Tx) error) error {
 		if ctx.Err() != nil {
 			return remotestore.Interrupted(ctx, s.name)
 		}
-		return s.commit(ctx, r, t.Writes())
+		return cnm.Wrap("write", s.commit(ctx, r, t.Writes()))
 	})
 }
 
@@ -257,7 +267,7 @@ func (r *reader) get(key string, options ...clientv3.OpOption) (*clientv3.GetRes
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return nil, cnm.Wrap("read", err)
 	}
 	if r.revision == 0 {
 		r.revision = response.Header.Revision

@@ -2,6 +2,7 @@ package etcd_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -13,7 +14,13 @@ import (
 	"github.com/docker/libnetwork/test/storeserver"
 )
 
-func TestMain(m *testing.M) { kerneltest.Main(m) }
+func TestMain(m *testing.M) {
+	// A step of the model is a request or two; -rapid.checks=100 is what others have.
+	if err := flag.Set("rapid.checks", "30"); err != nil {
+		panic(err)
+	}
+	kerneltest.Main(m)
+}
 
 func open(t testing.TB, address string, options etcd.Options) *etcd.Store {
 	t.Helper()
@@ -53,6 +60,7 @@ func factory(address string, options etcd.Options) storetest.Factory {
 }
 
 func TestContract(t *testing.T) {
+	t.Parallel()
 	f := factory(storeserver.Etcd(t, nil).Address, etcd.Options{})
 	storetest.Run(t, f)
 	storetest.RunShared(t, f)
@@ -63,4 +71,10 @@ func update(t testing.TB, s cnm.Store, fn func(cnm.Tx) error) {
 	if err := s.Update(context.Background(), fn); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestNoLeaks runs while no other test does.
+func TestNoLeaks(t *testing.T) {
+	server := storeserver.Etcd(t, nil)
+	storetest.NoLeaks(t, func() cnm.Store { return open(t, server.Address, etcd.Options{}) })
 }

@@ -39,6 +39,7 @@ func protect(t *testing.T, c *clientv3.Client) {
 }
 
 func TestLogin(t *testing.T) {
+	t.Parallel()
 	server := storeserver.Etcd(t, nil)
 	protect(t, client(t, server.Address))
 	s := open(t, server.Address+"/p", etcd.Options{Username: "net", Password: "secret"})
@@ -58,7 +59,7 @@ func TestLogin(t *testing.T) {
 	}
 	// The server forgets who is logged in.
 	server.Kill()
-	late := open(t, server.Address+"/p", etcd.Options{Username: "net", Password: "secret", Timeout: 500 * time.Millisecond})
+	late := open(t, server.Address+"/p", etcd.Options{Username: "net", Password: "secret", Timeout: 3 * time.Second})
 	err := late.View(context.Background(), func(cnm.Tx) error { return nil })
 	if !errors.Is(err, cnm.Unavailable) {
 		t.Errorf("login without a server: error %v, want %q", err, cnm.Unavailable)
@@ -69,6 +70,7 @@ func TestLogin(t *testing.T) {
 }
 
 func TestRefusedOptions(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		address string
 		options etcd.Options

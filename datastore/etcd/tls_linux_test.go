@@ -3,6 +3,7 @@ package etcd_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 )
 
 func TestTLS(t *testing.T) {
+	t.Parallel()
 	certificates := storeserver.NewCertificates(t)
 	server := storeserver.Etcd(t, certificates)
 	s := open(t, server.Address, etcd.Options{TLS: certificates.Client(t)})
@@ -37,6 +39,10 @@ func TestTLS(t *testing.T) {
 		err := stranger.View(context.Background(), func(cnm.Tx) error { return nil })
 		if !errors.Is(err, cnm.Unavailable) {
 			t.Errorf("%s: error %v, want %q", name, err, cnm.Unavailable)
+			continue
+		}
+		if name == "another authority" && !strings.Contains(err.Error(), "certificate") {
+			t.Errorf("%s: error %q does not say what it is about", name, err)
 		}
 	}
 }

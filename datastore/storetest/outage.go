@@ -88,7 +88,10 @@ func Outage(t *testing.T, s cnm.Store, timeout time.Duration, gone, back func())
 	if w, ok := s.(cnm.Watcher); ok {
 		watching.Go(func() {
 			state := make(map[string]string)
-			for changes := range w.Watch(ctx, "") {
+			for changes, err := range w.Watch(ctx, "") {
+				if err != nil {
+					continue // as long as there are no servers
+				}
 				apply(t, state, changes)
 				copied := make(map[string]string)
 				for key, value := range state {

@@ -16,6 +16,8 @@ import (
 func RunShared(t *testing.T, f Factory) {
 	t.Run("what was read and changed makes an update run again", func(t *testing.T) { testConflicts(t, f) })
 	t.Run("two stores on the same data see each other", func(t *testing.T) { testTwo(t, f) })
+	t.Run("nobody sees half of an update", func(t *testing.T) { testSum(t, f) })
+	t.Run("what is not there stays so until the commit", func(t *testing.T) { testExclusion(t, f) })
 	runWatch(t, f)
 }
 

@@ -32,7 +32,10 @@ func Follow(t testing.TB, s cnm.Store, prefix string, done func(map[string]strin
 	ctx, cancel := context.WithTimeout(context.Background(), watchLimit)
 	defer cancel()
 	state := make(map[string]string)
-	for changes := range s.(cnm.Watcher).Watch(ctx, prefix) {
+	for changes, err := range s.(cnm.Watcher).Watch(ctx, prefix) {
+		if err != nil {
+			continue
+		}
 		apply(t, state, changes)
 		if done(state) {
 			return state

@@ -16,6 +16,7 @@ func put(s cnm.Store, key, value string) error {
 }
 
 func TestLogin(t *testing.T) {
+	t.Parallel()
 	server := storeserver.ZooKeeper(t)
 	login := zookeeper.Options{Username: "net", Password: "secret"}
 	s := open(t, server.Address, login)
@@ -39,6 +40,7 @@ func TestLogin(t *testing.T) {
 }
 
 func TestTooLarge(t *testing.T) {
+	t.Parallel()
 	s := open(t, storeserver.ZooKeeper(t).Address, zookeeper.Options{})
 	if err := put(s, "a", strings.Repeat("x", 1<<20)); !errors.Is(err, cnm.Exhausted) {
 		t.Errorf("error %v, want %q", err, cnm.Exhausted)
@@ -49,6 +51,7 @@ func TestTooLarge(t *testing.T) {
 }
 
 func TestRefusedOptions(t *testing.T) {
+	t.Parallel()
 	for address, options := range map[string]zookeeper.Options{"": {}, "h:1/zookeeper/x": {}, "h:1": {Password: "x"}} {
 		if _, err := zookeeper.Open(address, options); !errors.Is(err, cnm.Invalid) {
 			t.Errorf("%q: error %v, want %q", address, err, cnm.Invalid)

@@ -10,11 +10,13 @@ import (
 )
 
 func TestTroubledConnections(t *testing.T) {
+	t.Parallel()
 	proxy := storeserver.NewProxy(t, storeserver.ZooKeeper(t).Address)
 	storetest.Disturbed(t, open(t, proxy.Address, zookeeper.Options{}), 60, proxy.Trouble)
 }
 
 func TestOutage(t *testing.T) {
+	t.Parallel()
 	const timeout = 2 * time.Second
 	server := storeserver.ZooKeeper(t)
 	t.Run("killed", func(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-zookeeper/zk"
@@ -26,6 +27,23 @@ type session struct {
 	mu      sync.Mutex // guards what follows
 	has     bool       // there is a connection with a session
 	changed chan struct{}
+	last    error // why the last connection did not become a session; nil if none was tried
+}
+
+func (s *session) note(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.last = err
+}
+
+// trouble says why there is no session.
+func (s *session) trouble() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.last == nil {
+		return "no server has answered yet"
+	}
+	return s.last.Error()
 }
 
 // silent is a logger: what goes wrong is in the errors.
@@ -48,7 +66,7 @@ func (s *server) connection(ctx context.Context) (*zk.Conn, error) {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return nil, cnm.E(s.name, cnm.Unavailable, fmt.Errorf("no session (%s); check that its servers run and can be reached", current.conn.State()))
+			return nil, cnm.E(s.name, cnm.Unavailable, fmt.Errorf("no session (%s); check that its servers run and can be reached", current.trouble()))
 		}
 	}
 }
@@ -64,7 +82,9 @@ func (s *server) open() (*session, error) {
 	out := &session{login: make(chan struct{}, 1), changed: make(chan struct{})}
 	conn, events, err := zk.Connect(s.servers, min(max(s.options.Timeout, leastSession), longestSession),
 		zk.WithLogger(silent{}), zk.WithLogInfo(false), zk.WithMaxBufferSize(largestMessage),
-		zk.WithHostProvider(&hosts{}), zk.WithDialer(s.dial), zk.WithEventCallback(out.event))
+		zk.WithHostProvider(&hosts{}), zk.WithDialer(func(network, address string, timeout time.Duration) (net.Conn, error) {
+			return s.dial(network, address, timeout, out.note)
+		}), zk.WithEventCallback(out.event))
 	if err != nil {
 		return nil, cnm.E(s.name, cnm.Unavailable, err)
 	}
@@ -103,12 +123,55 @@ func (s *server) login(ctx context.Context, current *session) error {
 	}
 }
 
-func (s *server) dial(network, address string, timeout time.Duration) (net.Conn, error) {
+func (s *server) dial(network, address string, timeout time.Duration, note func(error)) (net.Conn, error) {
 	dialer := &net.Dialer{Timeout: timeout}
+	var conn net.Conn
+	var err error
 	if s.options.TLS == nil {
-		return dialer.Dial(network, address)
+		conn, err = dialer.Dial(network, address)
+	} else {
+		conn, err = tls.DialWithDialer(dialer, network, address, s.options.TLS)
 	}
-	return tls.DialWithDialer(dialer, network, address, s.options.TLS)
+	if err != nil {
+		note(err)
+		return nil, err
+	}
+	return &firstAnswer{Conn: conn, limit: min(max(s.options.Share(), leastAnswer), longestAnswer), note: note}, nil
+}
+
+// How long a server that took a connection may take to open the session.
+const (
+	leastAnswer   = time.Second
+	longestAnswer = 5 * time.Second
+)
+
+// firstAnswer is a connection that a server must answer soon. The client waits for six
+// times the length of a session, and asks no other server meanwhile.
+type firstAnswer struct {
+	net.Conn
+	limit    time.Duration
+	note     func(error) // is told why there is no answer
+	answered atomic.Bool
+}
+
+// Read implements net.Conn.
+func (c *firstAnswer) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if n > 0 {
+		c.answered.Store(true)
+	}
+	if err != nil && !c.answered.Load() {
+		c.note(err)
+	}
+	return n, err
+}
+
+// SetReadDeadline implements net.Conn.
+func (c *firstAnswer) SetReadDeadline(t time.Time) error {
+	if soon := time.Now().Add(c.limit); !c.answered.Load() && t.After(soon) {
+		t = soon
+	}
+	return c.Conn.SetReadDeadline(t)
 }
 
 func (s *session) state() (has bool, changed <-chan struct{}) {

@@ -64,6 +64,14 @@ var rules = []rule{
 		why: "plugin carries requests and answers, and knows nothing of what they mean",
 	},
 	{
+		of: []string{"internal/remotestore/...", "internal/versioned/..."}, only: []string{"std", "cnm", "internal/remotestore"}, notInTests: true,
+		why: "what stores have in common knows the vocabulary, and no client of servers",
+	},
+	{
+		of: []string{"discovery/...", "ipams/shared/..."}, only: []string{"std", "cnm"}, notInTests: true,
+		why: "what is kept in a store knows stores by their contract",
+	},
+	{
 		of: []string{"..."}, except: []string{"kernel/...", "test/..."}, never: kernelLibraries,
 		why: "system calls belong below kernel/",
 	},

@@ -70,7 +70,8 @@ func checkPrefix(prefix string) error {
 		}
 	}
 	for _, r := range prefix {
-		if !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("-_./", r)) {
+		letter := 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z'
+		if !letter && (r < '0' || r > '9') && !strings.ContainsRune("-_./", r) {
 			return fmt.Errorf("has %q; use letters, digits, dots, dashes, underlines and slashes", r)
 		}
 	}
@@ -88,7 +89,7 @@ func withPort(server string, port int) (string, error) {
 	if host == "" {
 		return "", errors.New("names no server")
 	}
-	if strings.ContainsAny(host, " \t\r\n@?#%") {
+	if strings.ContainsAny(host, " \t\r\n@?#%[]") {
 		return "", fmt.Errorf("server %q: is no name of a host", server)
 	}
 	if n, err := strconv.ParseUint(given, 10, 16); err != nil || n == 0 {

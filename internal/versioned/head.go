@@ -93,35 +93,43 @@ func (h head) last() string {
 	return h.Commits[len(h.Commits)-1].ID
 }
 
-// since returns the keys that changed after another head, and false if that cannot be
-// told.
-func (h head) since(sequence uint64) ([]string, bool) {
-	if h.Sequence < sequence || h.Sequence-sequence > uint64(len(h.Commits)) {
+// follows returns the commits between another head and this one, and false if that cannot
+// be told: they are too many, or the store was begun anew.
+func (h head) follows(earlier head) ([]commit, bool) {
+	if h.Sequence < earlier.Sequence || h.Sequence-earlier.Sequence > uint64(len(h.Commits)) {
 		return nil, false
 	}
+	at := len(h.Commits) - int(h.Sequence-earlier.Sequence)
+	if earlier.Sequence > 0 && (at == 0 || h.Commits[at-1].ID != earlier.last()) {
+		return nil, false
+	}
+	return h.Commits[at:], true
+}
+
+// since returns the keys that changed after an earlier head, and false if that cannot be
+// told.
+func (h head) since(earlier head) ([]string, bool) {
+	commits, ok := h.follows(earlier)
 	var keys []string
-	for _, c := range h.Commits[len(h.Commits)-int(h.Sequence-sequence):] {
-		if c.Many {
-			return nil, false
-		}
+	for _, c := range commits {
+		ok = ok && !c.Many
 		for _, encoded := range c.Keys {
 			key, err := base64.RawURLEncoding.DecodeString(encoded)
-			if err != nil {
-				return nil, false
-			}
+			ok = ok && err == nil
 			keys = append(keys, string(key))
 		}
 	}
-	return keys, true
+	return keys, ok
 }
 
-// made reports whether a commit that followed the head of the given sequence is in h,
-// and whether h tells at all.
-func (h head) made(id string, sequence uint64) (made, known bool) {
+// made reports whether a commit that was to follow an earlier head is in h, and whether h
+// tells at all.
+func (h head) made(id string, earlier head) (made, known bool) {
 	for _, c := range h.Commits {
 		if c.ID == id {
 			return true, true
 		}
 	}
-	return false, h.Sequence >= sequence && h.Sequence-sequence <= uint64(len(h.Commits))
+	_, known = h.follows(earlier)
+	return false, known
 }

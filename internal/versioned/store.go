@@ -110,7 +110,7 @@ func (s *Store) read(ctx context.Context, from *state, h head) ([]cnm.KeyValue, 
 	var keys []string
 	known := false
 	if from != nil {
-		keys, known = h.since(from.head.Sequence)
+		keys, known = h.since(from.head)
 	}
 	var found map[string][]byte
 	err := s.ask(ctx, func(ctx context.Context) (err error) {
@@ -252,8 +252,8 @@ func (s *Store) settle(ctx context.Context, st *state, id string) (made bool, er
 			return cnm.Wrap(s.name, err)
 		}
 		known := false
-		if made, known = h.made(id, st.head.Sequence); !known {
-			return cnm.E(s.name, cnm.Internal, errors.New("too many others have followed"))
+		if made, known = h.made(id, st.head); !known {
+			return cnm.E(s.name, cnm.Internal, errors.New("too many others have followed, or the store was begun anew"))
 		}
 		return nil
 	})

@@ -16,6 +16,8 @@ import (
 type pool struct {
 	id       string
 	instance string
+	// automatic is where addresses come from that are not chosen.
+	automatic netip.Prefix
 
 	mu sync.Mutex // guards what follows, and is not held across I/O
 	// replica holds this pool, and the addresses that were taken when it was last looked.
@@ -23,6 +25,7 @@ type pool struct {
 	// earlier are the addresses that this node claimed before this process started, and
 	// that it has not asked for since.
 	earlier map[netip.Addr]bool
+	heat    int
 }
 
 // pool returns a pool that is in the store.
@@ -74,7 +77,10 @@ func (m *IPAM) load(ctx context.Context, poolID string) (*pool, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &pool{id: poolID, instance: record.Instance, replica: replica, earlier: make(map[netip.Addr]bool)}
+	p := &pool{id: poolID, instance: record.Instance, automatic: record.Prefix, replica: replica, earlier: make(map[netip.Addr]bool)}
+	if record.SubPool.IsValid() {
+		p.automatic = record.SubPool
+	}
 	for _, e := range entries {
 		address, err := netip.ParseAddr(strings.TrimPrefix(e.Key, addressKeys+record.Instance+"/"))
 		if err != nil {
@@ -118,41 +124,63 @@ func (p *pool) abandon(address netip.Addr) bool {
 	return was
 }
 
-// suggest lets the replica choose; after some collisions it chooses at random among the
-// next free addresses, so that hosts that are after the lowest one get apart.
-func (p *pool) suggest(ctx context.Context, r cnm.AddressRequest, collisions int) (cnm.Address, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	chosen, err := p.replica.RequestAddress(ctx, r)
-	if err != nil || r.Address.IsValid() {
-		return chosen, err
-	}
-	var passed []netip.Addr
-	for range rand.IntN(1 + min(collisions*spread, mostSpread)) {
-		next, err := p.replica.RequestAddress(ctx, r)
-		if err != nil {
-			break // there is no other
-		}
-		passed = append(passed, chosen.Prefix.Addr())
-		chosen = next
-	}
-	for _, address := range passed {
-		_ = p.replica.ReleaseAddress(ctx, p.id, address) // the address is in the pool
-	}
-	return chosen, nil
-}
-
-// How far hosts get apart.
+// Heat is how much hosts are in each other's way: each collision adds one, up to
+// mostHeat, and one claim in coolEach without any takes one away.
 const (
-	spread     = 8
-	mostSpread = 64
+	mostHeat = 6
+	coolEach = 8
+	// scatterFrom is the heat from which on addresses are chosen at random: all hosts want
+	// the lowest free address, and only one of them can have it.
+	scatterFrom = 2
+	// scatterTries is how often, before the replica chooses.
+	scatterTries = 4
 )
 
-// untake tells the replica that an address is free.
-func (p *pool) untake(ctx context.Context, address netip.Addr) {
+// suggest lets the replica choose, or chance if it is hot.
+func (p *pool) suggest(ctx context.Context, r cnm.AddressRequest) (cnm.Address, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	_ = p.replica.ReleaseAddress(ctx, p.id, address) // the address is in the pool
+	if p.heat >= scatterFrom && !r.Address.IsValid() && !r.Serial && !r.Gateway {
+		for range scatterTries {
+			chosen := r
+			chosen.Address = randomIn(p.automatic)
+			if suggestion, err := p.replica.RequestAddress(ctx, chosen); err == nil {
+				return suggestion, nil
+			}
+		}
+	}
+	return p.replica.RequestAddress(ctx, r)
+}
+
+// collided counts a collision, or that there was none.
+func (p *pool) collided(collided bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case collided:
+		p.heat = min(p.heat+1, mostHeat)
+	case p.heat > 0 && rand.IntN(coolEach) == 0:
+		p.heat--
+	}
+}
+
+// randomIn returns any address of a prefix.
+func randomIn(prefix netip.Prefix) netip.Addr {
+	b := prefix.Addr().AsSlice()
+	for bit := prefix.Bits(); bit < len(b)*8; bit++ {
+		if rand.IntN(2) == 0 {
+			b[bit/8] |= 0x80 >> (bit % 8)
+		}
+	}
+	address, _ := netip.AddrFromSlice(b) // of the length that it had
+	return address
+}
+
+// untake tells the replica that an address is free.
+func (p *pool) untake(ctx context.Context, address netip.Addr) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.replica.ReleaseAddress(ctx, p.id, address)
 }
 
 // refreshEach is after how many collisions in a row the replica is too old to go on with.
@@ -201,7 +229,7 @@ func (m *IPAM) onPool(ctx context.Context, poolID string, fn func(*pool) error) 
 func (m *IPAM) request(ctx context.Context, p *pool, r cnm.AddressRequest) (cnm.Address, error) {
 	fresh := false
 	for collisions := 0; ; {
-		suggestion, err := p.suggest(ctx, r, collisions)
+		suggestion, err := p.suggest(ctx, r)
 		known := errors.Is(err, cnm.Exists)
 		if errors.Is(err, cnm.Exhausted) && !fresh {
 			// Others may have released some.
@@ -222,18 +250,22 @@ func (m *IPAM) request(ctx context.Context, p *pool, r cnm.AddressRequest) (cnm.
 		switch {
 		case claimErr != nil:
 			if !known {
-				p.untake(ctx, address)
+				_ = p.untake(ctx, address) // the address is in the pool
 			}
 			return cnm.Address{}, claimErr
 		case granted && known: // the replica does not tell its prefix
 			return m.prefixed(ctx, p, address)
 		case granted:
+			if collisions == 0 {
+				p.collided(false)
+			}
 			return suggestion, nil
 		case known:
 			return cnm.Address{}, err
 		case r.Address.IsValid():
 			continue // the replica has it now, and says who it is
 		}
+		p.collided(true)
 		if collisions++; collisions%refreshEach == 0 {
 			if err := m.refresh(ctx, p); err != nil {
 				return cnm.Address{}, err
@@ -297,7 +329,9 @@ func (m *IPAM) ReleaseAddress(ctx context.Context, poolID string, address netip.
 }
 
 func (m *IPAM) release(ctx context.Context, p *pool, address netip.Addr) error {
-	if err := m.checkAddress(ctx, p, address); err != nil {
+	// The replica knows whether the address is in the pool. If it takes it for free too
+	// soon, a claim of it fails, and that is all.
+	if err := p.untake(ctx, address); err != nil {
 		return err
 	}
 	p.abandon(address)
@@ -319,24 +353,7 @@ func (m *IPAM) release(ctx context.Context, p *pool, address netip.Addr) error {
 		return tx.Delete(key)
 	})
 	if err == nil {
-		p.untake(ctx, address)
-	}
-	return err
-}
-
-// checkAddress asks the replica whether an address is in the pool, and changes nothing.
-func (m *IPAM) checkAddress(ctx context.Context, p *pool, address netip.Addr) error {
-	if !address.IsValid() {
-		return cnm.E("", cnm.Invalid, errors.New("address: none was given"))
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	_, err := p.replica.RequestAddress(ctx, cnm.AddressRequest{PoolID: p.id, Address: address})
-	if err == nil {
-		return p.replica.ReleaseAddress(ctx, p.id, address)
-	}
-	if errors.Is(err, cnm.Exists) {
-		return nil
+		err = p.untake(ctx, address)
 	}
 	return err
 }

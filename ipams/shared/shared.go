@@ -5,7 +5,8 @@
 // store holds; whether it is granted is decided by the store. An address is an entry of
 // its own, so to claim one is one commit that fails only if that address was claimed
 // meanwhile; hosts that claim different addresses do not get in each other's way. What a
-// replica knows may be old: then a claim fails, and the next one is tried.
+// replica knows may be old: then a claim fails, and another one is tried, at random if that
+// happens often.
 //
 // Entries say which host has claimed them. So a host that starts again gets its own
 // addresses by asking for them, as the contract of address managers has it; Sweep

@@ -75,10 +75,10 @@ func claim(what []string) error {
 	return store.Close()
 }
 
-// TestClaimsOfManyProcesses has 800 addresses claimed; CLAIMS=5000 claims that many.
+// TestClaimsOfManyProcesses has 2,000 addresses claimed; CLAIMS=5000 claims that many.
 func TestClaimsOfManyProcesses(t *testing.T) {
 	const processes = 8
-	count := 800
+	count := 2000
 	if text := os.Getenv("CLAIMS"); text != "" {
 		var err error
 		if count, err = strconv.Atoi(text); err != nil {
@@ -138,4 +138,46 @@ func TestClaimsOfManyProcesses(t *testing.T) {
 		t.Errorf("%d addresses are not in the store: %v", len(claimed), claimed)
 	}
 	t.Logf("%d addresses by %d processes in %s, %.0f a second", total, processes, took.Round(time.Millisecond), float64(total)/took.Seconds())
+}
+
+// Claims whose answers are lost are neither lost nor made twice.
+func TestClaimsOverTroubledConnections(t *testing.T) {
+	server := storeserver.Etcd(t, nil)
+	proxy := storeserver.NewProxy(t, server.Address)
+	store, err := etcd.Open(proxy.Address, etcd.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close() //nolint:errcheck // the server is the test's
+	m := newIPAM(t, store, "one")
+	pool := requestPool(t, m, "10.1.0.0/16", "")
+	done := make(chan struct{})
+	var disturbing, claiming sync.WaitGroup
+	disturbing.Go(func() { proxy.Trouble(done) })
+	var mu sync.Mutex // guards what follows
+	claimed := make(map[netip.Addr]bool)
+	for range 4 {
+		claiming.Go(func() {
+			for range 50 {
+				a, err := m.RequestAddress(context.Background(), cnm.AddressRequest{PoolID: pool.ID})
+				mu.Lock()
+				switch {
+				case err != nil:
+					t.Error(err)
+				case claimed[a.Prefix.Addr()]:
+					t.Errorf("address %s was claimed twice", a.Prefix.Addr())
+				}
+				claimed[a.Prefix.Addr()] = true
+				mu.Unlock()
+			}
+		})
+	}
+	claiming.Wait()
+	close(done)
+	disturbing.Wait()
+	for _, key := range content(t, store) {
+		if at := strings.LastIndex(key, "/"); strings.HasPrefix(key, "ipam/addresses/") && !claimed[netip.MustParseAddr(key[at+1:])] {
+			t.Errorf("address %s is in the store, and nobody has it", key[at+1:])
+		}
+	}
 }

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// ConsulVariable, in the environment, is the path of a program of Consul, or "1" to build
+// ConsulVariable names the variable of the environment that holds the path of a program of Consul, or "1" to build
 // it from the module in test/consul. Without it, tests with Consul do not run: Debian has
 // no package of it, and to build it takes minutes.
 const ConsulVariable = "LIBNETWORK_CONSUL"

@@ -1,6 +1,7 @@
 package storeserver
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net"
@@ -146,8 +147,33 @@ func (s *Server) Kill() {
 	s.command = nil
 }
 
-// Pause makes the process stand still, with its connections open.
-func (s *Server) Pause() { s.signal(syscall.SIGSTOP) }
+// Pause makes the process stand still, with its connections open, and waits until all its
+// threads do.
+func (s *Server) Pause() {
+	s.t.Helper()
+	s.signal(syscall.SIGSTOP)
+	for deadline := time.Now().Add(startLimit); !stopped(s.command.Process.Pid); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			s.t.Fatal("the server does not stand still")
+		}
+	}
+}
+
+// stopped reports whether all threads of a process are stopped: proc(5), the field behind
+// the name in stat.
+func stopped(pid int) bool {
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	for _, file := range files {
+		var content []byte
+		if content, err = os.ReadFile(file); err != nil {
+			break
+		}
+		if at := bytes.LastIndexByte(content, ')'); at < 0 || !bytes.HasPrefix(content[at+1:], []byte(" T")) {
+			return false
+		}
+	}
+	return err == nil && len(files) > 0
+}
 
 // Resume lets it go on.
 func (s *Server) Resume() { s.signal(syscall.SIGCONT) }

@@ -1,6 +1,7 @@
 package storeserver
 
 import (
+	"crypto/tls"
 	"math/rand/v2"
 	"net"
 	"sync"
@@ -30,6 +31,24 @@ func NewProxy(t testing.TB, target string) *Proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return startProxy(t, listener, target)
+}
+
+// NewTLSProxy starts a proxy that clients talk TLS to, and that talks to the server
+// without. It asks for the client's certificate.
+func NewTLSProxy(t testing.TB, target string, certificates *Certificates) *Proxy {
+	t.Helper()
+	config := certificates.Client(t)
+	config.ClientAuth, config.ClientCAs = tls.RequireAndVerifyClientCert, config.RootCAs
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return startProxy(t, listener, target)
+}
+
+func startProxy(t testing.TB, listener net.Listener, target string) *Proxy {
+	t.Helper()
 	p := &Proxy{Address: listener.Addr().String(), target: target, listener: listener, pairs: make(map[net.Conn]net.Conn)}
 	p.group.Go(p.accept)
 	t.Cleanup(func() {
