@@ -123,7 +123,7 @@ func (c *controller) AgentInitWait() {
 }
 
 func (c *controller) SetKeys(keys []*types.EncryptionKey) error {
-	gossip, err := agent.GossipKeys(keys)
+	gossip, err := gossipKeys(keys)
 	if err != nil {
 		return operationError("set keys", err)
 	}
@@ -142,6 +142,28 @@ func (c *controller) SetKeys(keys []*types.EncryptionKey) error {
 		c.stopAgent()
 	}
 	return nil
+}
+
+// What keys of a cluster are for: the traffic of the gossip database, and that of the
+// networks themselves.
+const (
+	subsystemGossip = "networking:gossip"
+	subsystemIPSec  = "networking:ipsec"
+)
+
+func gossipKeys(keys []*types.EncryptionKey) ([][]byte, error) {
+	var gossip []agent.Key
+	for _, key := range keys {
+		switch {
+		case key == nil:
+			return nil, invalid("keys: one is missing")
+		case key.Subsystem == subsystemGossip:
+			gossip = append(gossip, agent.Key{Time: key.LamportTime, Secret: key.Key})
+		case key.Subsystem != subsystemIPSec:
+			return nil, invalid("key of subsystem %q: want %q or %q", key.Subsystem, subsystemGossip, subsystemIPSec)
+		}
+	}
+	return agent.Ring(gossip)
 }
 
 // clusterEach is how often what is to be is compared with what is, whatever happens.

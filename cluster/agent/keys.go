@@ -2,50 +2,33 @@ package agent
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"slices"
 
 	"github.com/docker/libnetwork/cnm"
-	"github.com/docker/libnetwork/types"
 )
 
-// SubsystemGossip and SubsystemIPSec are what keys of a cluster are for: the traffic of the
-// gossip database, and that of the networks themselves.
-const (
-	SubsystemGossip = "networking:gossip"
-	SubsystemIPSec  = "networking:ipsec"
-)
+// Key is a key for the traffic of the database.
+type Key struct {
+	// Time tells keys apart: the newest has the highest.
+	Time uint64
+	// Secret has 16, 24 or 32 bytes, as AES wants it.
+	Secret []byte
+}
 
-// GossipKeys returns the keys for gossip, the primary one first. A cluster manager hands
-// out up to three: the one before, the one in use, and the one to come, told apart by
-// their times. So of several the second oldest is primary. Sizes are those of AES.
-func GossipKeys(keys []*types.EncryptionKey) ([][]byte, error) {
-	var own []*types.EncryptionKey
-	for _, key := range keys {
-		switch {
-		case key == nil:
-			return nil, cnm.E("", cnm.Invalid, fmt.Errorf("keys: one is missing"))
-		case key.Subsystem != SubsystemGossip && key.Subsystem != SubsystemIPSec:
-			return nil, cnm.E("", cnm.Invalid, fmt.Errorf("key of subsystem %q: want %q or %q", key.Subsystem, SubsystemGossip, SubsystemIPSec))
-		case key.Subsystem != SubsystemGossip:
-			continue
-		case !slices.Contains([]int{16, 24, 32}, len(key.Key)):
-			return nil, cnm.E("", cnm.Invalid, fmt.Errorf("key of subsystem %q: has %d bytes; want 16, 24 or 32", key.Subsystem, len(key.Key)))
-		}
-		own = append(own, key)
-	}
-	slices.SortStableFunc(own, func(a, b *types.EncryptionKey) int {
-		if a.LamportTime < b.LamportTime {
-			return -1
-		}
-		if a.LamportTime > b.LamportTime {
-			return 1
-		}
-		return 0
-	})
+// Ring returns the secrets of keys as Options.Keys and Rotate want them. A cluster manager
+// hands out up to three: the one before, the one in use, and the one to come. So of several
+// the second oldest is primary. Invalid is for a secret of another size.
+func Ring(keys []Key) ([][]byte, error) {
+	own := slices.Clone(keys)
+	slices.SortStableFunc(own, func(a, b Key) int { return cmp.Compare(a.Time, b.Time) })
 	var out [][]byte
 	for _, key := range own {
-		out = append(out, bytes.Clone(key.Key))
+		if !slices.Contains([]int{16, 24, 32}, len(key.Secret)) {
+			return nil, cnm.E("", cnm.Invalid, fmt.Errorf("key: has %d bytes; want 16, 24 or 32", len(key.Secret)))
+		}
+		out = append(out, bytes.Clone(key.Secret))
 	}
 	if len(out) > 1 {
 		out[0], out[1] = out[1], out[0]
