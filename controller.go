@@ -32,8 +32,8 @@ type controller struct {
 	node clusterNode
 	// global is nil without a store that hosts share.
 	global *global
-	debts   *debts
-	ports   *portmap.Mapper
+	debts  *debts
+	ports  *portmap.Mapper
 	// forwarder asks name servers outside for the DNS servers of all sandboxes.
 	forwarder *resolver.Forwarder
 	paths     paths

@@ -241,7 +241,9 @@ func (c *controller) claimEndpoint(ctx context.Context, u *undo.Stack, network *
 		release()
 		return nil, err
 	}
-	u.Push("take the endpoint from other hosts", func(ctx context.Context) error { return g.removeShares(ctx, map[string]*share{key: {NetworkID: network.ID, Name: rec.Name}}) })
+	u.Push("take the endpoint from other hosts", func(ctx context.Context) error {
+		return g.removeShares(ctx, map[string]*share{key: {NetworkID: network.ID, Name: rec.Name}})
+	})
 	return release, nil
 }
 

@@ -84,7 +84,7 @@ func assemble(ctx context.Context, cfg *config.Config, id string, store cnm.Stor
 		plugins: plugins{
 			registry: plugin.New(plugin.Options(cfg.Daemon.Plugins)), drivers: make(map[string]toldDriver), ipams: make(map[string]remoteIPAM),
 		},
-		debts:    newDebts(), node: newClusterNode(),
+		debts: newDebts(), node: newClusterNode(),
 		networks: make(map[string]*network), sandboxes: make(map[string]*sandbox),
 		names: make(map[string]bool), containers: make(map[string]bool), busy: make(map[string]int),
 		paths: newPaths(cmp.Or(cfg.Daemon.ExecRoot, config.DefaultExecRoot), id),
