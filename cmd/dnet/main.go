@@ -11,6 +11,7 @@ import (
 
 	"github.com/docker/libnetwork/cmd/dnet/internal/command"
 	"github.com/docker/libnetwork/cmd/dnet/internal/daemon"
+	"github.com/docker/libnetwork/cmd/dnet/internal/plugin"
 )
 
 func main() {
@@ -18,6 +19,7 @@ func main() {
 		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		Getenv: os.Getenv, Version: version(),
 		Daemon: &background{daemon.Options{Version: version()}},
+		Plugin: &enginePlugin{plugin.Options{Version: version()}},
 	}))
 }
 
@@ -31,6 +33,13 @@ func (b *background) Run(ctx context.Context) error { return daemon.Run(ctx, b.o
 func (b *background) Check(path string, out io.Writer) error {
 	return daemon.Check(b.options, path, out)
 }
+
+// enginePlugin is the plugin behind the command line.
+type enginePlugin struct{ options plugin.Options }
+
+func (p *enginePlugin) BindFlags(flags *pflag.FlagSet) { p.options.BindFlags(flags) }
+
+func (p *enginePlugin) Run(ctx context.Context) error { return plugin.Run(ctx, p.options) }
 
 // stamp is the version that `make dnet` gives to the linker.
 var stamp string //nolint:gochecknoglobals // the linker writes to nothing else

@@ -22,6 +22,7 @@ type Options struct {
 	Getenv                func(string) string
 	Version               string
 	Daemon                Daemon
+	Plugin                Plugin
 }
 
 // Daemon is what runs behind `dnet daemon` and `dnet config`.

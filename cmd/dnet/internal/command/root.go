@@ -55,7 +55,7 @@ id of its container.`,
 		&cobra.Group{ID: watch, Title: "Running and watching:"}, &cobra.Group{ID: care, Title: "The daemon and its care:"})
 	add(root, things, a.networkCommand(), a.endpointCommand(), a.sandboxCommand(), a.serviceCommand(), a.containerCommand())
 	add(root, watch, a.runCommand(), a.execCommand(), a.psCommand(), a.topCommand(), a.eventsCommand(), a.dnsCommand(), a.whyCommand())
-	add(root, care, a.daemonCommand(), a.configCommand(), a.repairCommand(), a.doctorCommand(), a.dumpCommand(),
+	add(root, care, a.daemonCommand(), a.pluginCommand(), a.configCommand(), a.repairCommand(), a.doctorCommand(), a.dumpCommand(),
 		a.infoCommand(), a.versionCommand())
 	root.AddCommand(a.manCommand(), a.pageCommand())
 	return group(root)
