@@ -80,7 +80,12 @@ func (s *Server) makeEndpoint(ctx context.Context, r *protocol.CreateEndpointReq
 	options = append(options,
 		libnetwork.CreateOptionLabels(map[string]string{LabelPlugin: s.Name, LabelRequest: sum}),
 		libnetwork.CreateOptionAnonymous(), libnetwork.CreateOptionDisableResolution())
-	return n.CreateEndpointContext(ctx, r.EndpointID, options...)
+	var ep libnetwork.Endpoint
+	err = s.sweeping(ctx, func() (err error) {
+		ep, err = n.CreateEndpointContext(ctx, r.EndpointID, options...)
+		return err
+	})
+	return ep, err
 }
 
 // endpointRecord returns the record of an endpoint; one with nothing in it if that has gone.
@@ -283,7 +288,9 @@ func (s *Server) programConnectivity(ctx context.Context, r *protocol.Connectivi
 		if sb == nil {
 			return cnm.E("", cnm.Forbidden, errors.New("the endpoint is in no container; join it first"))
 		}
-		return sb.Refresh(append(sandboxOptions(sb.Labels()), libnetwork.OptionPortMapping(ports))...)
+		return s.sweeping(ctx, func() error {
+			return sb.Refresh(append(sandboxOptions(sb.Labels()), libnetwork.OptionPortMapping(ports))...)
+		})
 	})
 	if err != nil {
 		return nil, err

@@ -88,7 +88,11 @@ func (s *Server) requestAddress(ctx context.Context, r *protocol.RequestAddressR
 	if err != nil {
 		return nil, cnm.Wrap("request address", err)
 	}
-	granted, err := s.Leases.RequestAddress(ctx, request)
+	var granted cnm.Address
+	err = s.sweeping(ctx, func() (err error) {
+		granted, err = s.Leases.RequestAddress(ctx, request)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -152,6 +152,7 @@ func Serve(ctx context.Context, l net.Listener, handler http.Handler, grace time
 	s := &http.Server{
 		Handler: handler, ReadHeaderTimeout: headTime, ReadTimeout: bodyTime, MaxHeaderBytes: maxHead,
 		WriteTimeout: bodyTime + requestTime + bodyTime,
+		ConnContext:  withConnection,
 		ErrorLog:     slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	failed := make(chan error, 1)

@@ -55,6 +55,8 @@ type Options struct {
 	// Leases has the addresses that are managed for the engine. Nil means that there is no
 	// address manager.
 	Leases *lease.Book
+	// HostNamespace is that of the controller's configuration.
+	HostNamespace string
 	// Log takes what the engine cannot be told; nil drops it.
 	Log *slog.Logger
 }
@@ -93,7 +95,9 @@ func New(o Options) (*Server, error) {
 	return s, nil
 }
 
-func (s *Server) activate(context.Context, *protocol.Empty) (*protocol.Activation, error) {
+// activate is what an engine asks first.
+func (s *Server) activate(ctx context.Context, _ *protocol.Empty) (*protocol.Activation, error) {
+	s.sweep(ctx)
 	out := &protocol.Activation{Implements: []string{protocol.NetworkDriver}}
 	if s.Leases != nil {
 		out.Implements = append(out.Implements, protocol.IpamDriver)
@@ -157,7 +161,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		s.fail(w, cnm.E("wait for other requests", cnm.Timeout, ctx.Err()))
 		return
 	}
+	started := time.Now()
 	out, err := m(ctx, body)
+	s.Log.Debug("answered the engine", "plugin", s.Name, "method", req.URL.Path, "request", string(body),
+		"took", time.Since(started).Round(time.Microsecond), "error", err)
 	if err != nil {
 		s.fail(w, err)
 		return

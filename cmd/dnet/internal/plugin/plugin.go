@@ -78,6 +78,7 @@ func (p *Plugin) open(ctx context.Context) error {
 	}
 	p.handler, err = server.New(server.Options{
 		Name: s.Name, Controller: s.Controller, Inspector: s.Inspector, Leases: book, Log: s.Log,
+		HostNamespace: s.Config.Daemon.HostNamespace,
 	})
 	if err != nil {
 		return err
