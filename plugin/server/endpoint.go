@@ -73,7 +73,7 @@ func (s *Server) makeEndpoint(ctx context.Context, r *protocol.CreateEndpointReq
 	if ep, err := n.EndpointByName(r.EndpointID); err == nil {
 		return ep, s.sameRequest(s.endpointRecord(ep.ID()).Labels, sum)
 	}
-	options, err := endpointOptions(n.Type(), r.Options, asked)
+	options, err := endpointOptions(n, r.Options, asked)
 	if err != nil {
 		return nil, err
 	}
@@ -257,7 +257,12 @@ func joinReply(n libnetwork.Network, rec *cnm.Endpoint) *protocol.JoinReply {
 }
 
 func (s *Server) leave(ctx context.Context, r *protocol.EndpointRequest) (*protocol.Empty, error) {
-	err := s.withEndpoint(ctx, "leave", r.NetworkID, r.EndpointID, func(_ libnetwork.Network, ep libnetwork.Endpoint) error {
+	err := s.withEndpoint(ctx, "leave", r.NetworkID, r.EndpointID, func(n libnetwork.Network, ep libnetwork.Endpoint) error {
+		if n.Type() != driverBridge {
+			// The engine brings the link back to the host only after this, and then deletes
+			// the endpoint; the link must go with that. A pair goes with its other end.
+			return nil
+		}
 		return s.leaveSandbox(context.WithoutCancel(ctx), ep)
 	})
 	if err := ignoreNotFound(err); err != nil {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
 	"maps"
@@ -26,9 +27,11 @@ const (
 
 // Options of drivers that are looked at here.
 const (
-	optIPvlanMode = "ipvlan_mode"
-	optHostShim   = "com.docker.network.macvlan.host_shim"
-	modeL2        = "l2"
+	optIPvlanMode  = "ipvlan_mode"
+	optHostShim    = "com.docker.network.macvlan.host_shim"
+	optMacvlanMode = "macvlan_mode"
+	modeL2         = "l2"
+	modePassthru   = "passthru"
 )
 
 // networkSettings are the options of a network, sorted by who decides.
@@ -159,7 +162,7 @@ func subnet(data protocol.IPAMData, ipv6, onLink bool) (*libnetwork.IpamConf, er
 }
 
 // endpointOptions returns what makes an endpoint as the engine asks for it.
-func endpointOptions(driver string, given map[string]any, asked protocol.Interface) ([]libnetwork.EndpointOption, error) {
+func endpointOptions(n libnetwork.Network, given map[string]any, asked protocol.Interface) ([]libnetwork.EndpointOption, error) {
 	address4, err := interfaceAddress(asked.Address, false)
 	if err != nil {
 		return nil, err
@@ -186,7 +189,7 @@ func endpointOptions(driver string, given map[string]any, asked protocol.Interfa
 		case netlabel.EndpointEgress, netlabel.EndpointEgressBurst:
 			return errLimit()
 		case netlabel.EndpointIngress, netlabel.EndpointIngressBurst:
-			if driver != driverBridge {
+			if n.Type() != driverBridge {
 				return errLimit()
 			}
 			generic[key] = value
@@ -211,10 +214,27 @@ func endpointOptions(driver string, given map[string]any, asked protocol.Interfa
 	if asked.MacAddress != "" {
 		generic[netlabel.MacAddress] = asked.MacAddress
 	}
+	if generic[netlabel.MacAddress] == nil && hasOwnMAC(n) {
+		generic[netlabel.MacAddress] = derivedMAC(n.ID(), asked)
+	}
 	return []libnetwork.EndpointOption{
 		libnetwork.EndpointOptionGeneric(generic),
 		libnetwork.CreateOptionIpam(address4, address6, nil, nil),
 	}, nil
+}
+
+// hasOwnMAC reports whether endpoints of the network have MAC addresses that can be chosen.
+func hasOwnMAC(n libnetwork.Network) bool {
+	return n.Type() == driverBridge || n.Type() == driverMacvlan && n.Info().DriverOptions()[optMacvlanMode] != modePassthru
+}
+
+// derivedMAC is the same whenever an address of the network is used: an engine gives a
+// container that starts again the address that it had, and nobody tells the neighbours. It
+// is unicast and locally administered (IEEE 802 section 8.4).
+func derivedMAC(networkID string, asked protocol.Interface) net.HardwareAddr {
+	sum := sha256.Sum256([]byte(networkID + " " + asked.Address + " " + asked.AddressIPv6))
+	sum[0] = 0x02
+	return net.HardwareAddr(sum[:6])
 }
 
 func errLimit() error {
