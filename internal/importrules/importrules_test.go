@@ -60,6 +60,14 @@ var rules = []rule{
 		why: "resolver gets its sockets from outside: it imports the vocabulary and a library for messages",
 	},
 	{
+		of: []string{"plugin/protocol/..."}, only: []string{"std"},
+		why: "plugin/protocol is the messages of a protocol: both sides use it, and it knows neither",
+	},
+	{
+		of: []string{"plugin/lease/..."}, only: []string{"std", "cnm", "netstate", "ipams/builtin", "plugin/lease", "datastore/memory", "datastore/bolt"},
+		why: "plugin/lease is an address manager with a store, and knows nothing of who asks it",
+	},
+	{
 		of: []string{"..."}, except: []string{"kernel/...", "test/..."}, never: kernelLibraries,
 		why: "system calls belong below kernel/",
 	},

@@ -49,6 +49,7 @@ func CheckName(name string) error {
 const (
 	headTime = 5 * time.Second
 	bodyTime = 30 * time.Second
+	idleTime = 2 * time.Minute
 	maxHead  = 64 << 10 // bytes
 )
 
@@ -151,7 +152,7 @@ func makeFolder(path string) error {
 func Serve(ctx context.Context, l net.Listener, handler http.Handler, grace time.Duration, log *slog.Logger) error {
 	s := &http.Server{
 		Handler: handler, ReadHeaderTimeout: headTime, ReadTimeout: bodyTime, MaxHeaderBytes: maxHead,
-		WriteTimeout: bodyTime + requestTime + bodyTime,
+		IdleTimeout: idleTime, WriteTimeout: bodyTime + requestTime + bodyTime,
 		ConnContext:  withConnection,
 		ErrorLog:     slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}

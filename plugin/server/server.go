@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/docker/libnetwork"
+	"github.com/docker/libnetwork/api"
 	"github.com/docker/libnetwork/cnm"
 	"github.com/docker/libnetwork/plugin/lease"
 	"github.com/docker/libnetwork/plugin/protocol"
@@ -28,7 +29,7 @@ import (
 // Labels of what is made for an engine.
 const (
 	// LabelPlugin, of networks, endpoints and sandboxes, has the name of the plugin.
-	LabelPlugin = "dnet.plugin"
+	LabelPlugin = api.LabelPlugin
 	// LabelRequest has a digest of the request by which a network or endpoint was made.
 	LabelRequest = "dnet.plugin.request"
 	// LabelKey, of sandboxes, has the path of the namespace in which the engine puts the

@@ -12,6 +12,7 @@ import (
 
 	"github.com/docker/libnetwork/cnm"
 	"github.com/docker/libnetwork/config"
+	"github.com/docker/libnetwork/plugin/server"
 )
 
 // Names of the environment, and what is meant without them.
@@ -44,6 +45,9 @@ type Options struct {
 	PIDFile                    string
 	DefaultBridge              string
 	DefaultSubnet              string
+	// Plugin is as in config.DnetCfg, and PluginSocket where it answers; empty means where
+	// engines look for that name.
+	Plugin, PluginSocket string
 	// DataDir and ExecRoot are as in config.DaemonCfg.
 	DataDir, ExecRoot string
 	// Debug, NoDefaultNetwork and ShutdownClean nil are left to the file.
@@ -74,6 +78,8 @@ func (o *Options) BindFlags(flags *pflag.FlagSet) {
 	own.StringVar(&o.PIDFile, "pidfile", "", "write the process number to `file`")
 	own.StringVar(&o.DefaultBridge, "default-bridge", "", "Linux bridge of the default network (default dnet0)")
 	own.StringVar(&o.DefaultSubnet, "default-subnet", "", "IPv4 `subnet` of the default network")
+	own.StringVar(&o.Plugin, "plugin", "", "be a plugin of a container engine by this `name`, too")
+	own.StringVar(&o.PluginSocket, "plugin-socket", "", "`path` of the plugin's socket (default "+server.Folder+"/NAME.sock)")
 	own.StringVar(&o.DataDir, "data-dir", "", "`folder` of what survives a reboot (default "+config.DefaultDataDir+")")
 	own.StringVar(&o.ExecRoot, "exec-root", "", "`folder` of run-time files (default "+config.DefaultExecRoot+")")
 	bindSwitch(own, &o.Debug, "debug", "D", "log all that happens")
@@ -166,6 +172,7 @@ func (o *Options) override(cfg *config.Config) {
 		{&d.PIDFile, o.PIDFile},
 		{&d.DefaultBridge, o.DefaultBridge},
 		{&d.DefaultSubnet, o.DefaultSubnet},
+		{&d.Plugin, o.Plugin},
 		{&cfg.Daemon.ExecRoot, o.ExecRoot},
 	} {
 		if text.from != "" {
