@@ -153,8 +153,8 @@ func Serve(ctx context.Context, l net.Listener, handler http.Handler, grace time
 	s := &http.Server{
 		Handler: handler, ReadHeaderTimeout: headTime, ReadTimeout: bodyTime, MaxHeaderBytes: maxHead,
 		IdleTimeout: idleTime, WriteTimeout: bodyTime + requestTime + bodyTime,
-		ConnContext:  withConnection,
-		ErrorLog:     slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ConnContext: withConnection,
+		ErrorLog:    slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- s.Serve(l) }()
