@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 
 	"github.com/docker/libnetwork"
 	"github.com/docker/libnetwork/cnm"
@@ -80,11 +81,20 @@ func (s *Server) makeEndpoint(ctx context.Context, r *protocol.CreateEndpointReq
 	options = append(options,
 		libnetwork.CreateOptionLabels(map[string]string{LabelPlugin: s.Name, LabelRequest: sum}),
 		libnetwork.CreateOptionAnonymous(), libnetwork.CreateOptionDisableResolution())
+	var mac []libnetwork.EndpointOption
+	if asked.MacAddress == "" && r.Options[netlabel.MacAddress] == nil && hasOwnMAC(n) {
+		derived := map[string]any{netlabel.MacAddress: derivedMAC(n.ID(), asked)}
+		mac = []libnetwork.EndpointOption{libnetwork.EndpointOptionGeneric(derived)}
+	}
 	var ep libnetwork.Endpoint
 	err = s.sweeping(ctx, func() (err error) {
-		ep, err = n.CreateEndpointContext(ctx, r.EndpointID, options...)
+		ep, err = n.CreateEndpointContext(ctx, r.EndpointID, slices.Concat(mac, options)...)
 		return err
 	})
+	if errors.Is(err, cnm.Exists) && mac != nil {
+		// As a rule it is the address that is taken, and the engine has not chosen the other.
+		ep, err = n.CreateEndpointContext(ctx, r.EndpointID, options...)
+	}
 	return ep, err
 }
 

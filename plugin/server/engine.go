@@ -88,7 +88,11 @@ func (s *Server) sweep(ctx context.Context) {
 		s.Log.Debug("what a former engine has left stays", "plugin", s.Name, "error", err)
 		return
 	}
-	ctx = context.WithoutCancel(ctx)
+	s.sweepFor(context.WithoutCancel(ctx), e)
+}
+
+// sweepFor is sweep for a certain engine.
+func (s *Server) sweepFor(ctx context.Context, e engine) {
 	links, err := s.hostLinks()
 	if err != nil {
 		s.Log.Error("look for what a former engine has left", "plugin", s.Name, "error", err)

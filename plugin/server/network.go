@@ -70,12 +70,15 @@ func (s *Server) createNetwork(ctx context.Context, r *protocol.CreateNetworkReq
 	if err != nil {
 		return nil, cnm.Wrap(op, err)
 	}
-	if n, err := s.Controller.NetworkByID(r.NetworkID); err == nil {
-		return &protocol.Empty{}, cnm.Wrap(op, s.sameRequest(n.Info().Labels(), sum))
-	}
 	driver, options, err := s.networkOptions(r)
 	if err != nil {
 		return nil, cnm.Wrap(op, err)
+	}
+	if n, err := s.Controller.NetworkByID(r.NetworkID); err == nil {
+		if err := s.sameRequest(n.Info().Labels(), sum); err != nil {
+			return nil, cnm.Wrap(op, err)
+		}
+		return &protocol.Empty{}, nil
 	}
 	options = append(options, libnetwork.NetworkOptionLabels(map[string]string{LabelPlugin: s.Name, LabelRequest: sum}))
 	name := "docker-" + short(r.NetworkID)

@@ -214,9 +214,6 @@ func endpointOptions(n libnetwork.Network, given map[string]any, asked protocol.
 	if asked.MacAddress != "" {
 		generic[netlabel.MacAddress] = asked.MacAddress
 	}
-	if generic[netlabel.MacAddress] == nil && hasOwnMAC(n) {
-		generic[netlabel.MacAddress] = derivedMAC(n.ID(), asked)
-	}
 	return []libnetwork.EndpointOption{
 		libnetwork.EndpointOptionGeneric(generic),
 		libnetwork.CreateOptionIpam(address4, address6, nil, nil),
