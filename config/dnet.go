@@ -22,10 +22,8 @@ const maxBridgeName = 15
 const maxPluginName = 64
 
 func validPluginName(name string) bool {
-	other := func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_.-", r))
-	}
-	return len(name) <= maxPluginName && name[0] != '.' && !strings.ContainsFunc(name, other)
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
+	return len(name) <= maxPluginName && name[0] != '.' && !strings.ContainsFunc(name, func(r rune) bool { return !strings.ContainsRune(letters, r) })
 }
 
 // DnetCfg configures the daemon dnet. In the zero value each setting is the daemon's

@@ -169,6 +169,8 @@ func Serve(ctx context.Context, l net.Listener, handler http.Handler, grace time
 		log.Warn("some requests of the engine were cut short", "error", err)
 		_ = s.Close()
 	}
-	<-failed
+	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
+		return cnm.E("answer at unix://"+l.Addr().String(), cnm.Internal, err)
+	}
 	return nil
 }

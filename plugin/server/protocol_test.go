@@ -61,14 +61,11 @@ func ask(t testing.TB, s http.Handler, verb, method, body string) reply {
 	if err := json.Unmarshal(w.Body.Bytes(), &out.Failure); err != nil {
 		t.Errorf("%s: answer %q: %v", method, out.text, err)
 	}
-	if out.Err != out.Failure.Error || (out.Err == "") != (out.status == http.StatusOK) {
+	if out.Err != out.Error || (out.Err == "") != (out.status == http.StatusOK) {
 		t.Errorf("%s: status %d with %q", method, out.status, out.text)
 	}
 	return out
 }
-
-// long has 64 digits, as the ids of engines.
-var long = strings.Repeat("0123456789abcdef", 4)
 
 // TestEachMethod asks each method something that it can answer without a controller.
 func TestEachMethod(t *testing.T) {
