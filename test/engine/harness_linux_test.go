@@ -201,7 +201,21 @@ func (s *site) stop() {
 	if s.t.Failed() {
 		s.t.Log(s.allLogs())
 	}
+	s.unmount()
 	ok(s.t, os.RemoveAll(s.folder))
+}
+
+// unmount unmounts what an engine that was killed has left mounted.
+func (s *site) unmount() {
+	text, err := os.ReadFile("/proc/self/mounts")
+	ok(s.t, err)
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	slices.Reverse(lines)
+	for _, line := range lines {
+		if fields := strings.Fields(line); strings.HasPrefix(fields[1], s.folder+"/") {
+			ok(s.t, unix.Unmount(fields[1], unix.MNT_DETACH))
+		}
+	}
 }
 
 // removeGroups removes the control groups that the engine has made, which are the whole
