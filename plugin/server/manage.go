@@ -149,8 +149,8 @@ type PruneRequest struct {
 // KeptNetwork is a network that the engine has.
 type KeptNetwork struct {
 	ID string
-	// IPAM is the name of its address manager, and Subnets its subnets.
-	IPAM    string
+	// Subnets are its own, wherever they come from: engines name an address manager in more
+	// than one way.
 	Subnets []string
 	// Endpoints are the ids of those in it.
 	Endpoints []string
@@ -182,9 +182,6 @@ func (s *Server) prune(ctx context.Context, r *PruneRequest) (*PruneReply, error
 			return nil, cnm.E(op, cnm.Invalid, errors.New("a network has no id"))
 		}
 		p.networks[kept.ID] = kept
-		if kept.IPAM != s.Name {
-			continue
-		}
 		for _, text := range kept.Subnets {
 			subnet, err := prefix("subnet", text)
 			if err != nil {

@@ -33,8 +33,8 @@ func TestPrune(t *testing.T) {
 		s.call(protocol.RequestAddress, protocol.RequestAddressRequest{PoolID: "LocalDefault/10.8.0.0/24"}, &protocol.RequestAddressReply{})
 	}
 	kept := []KeptNetwork{
-		{ID: networkID(0), IPAM: "default", Subnets: []string{"10.9.0.0/24"}, Endpoints: []string{endpointID(1)}},
-		{ID: "else", IPAM: "dnet", Subnets: []string{"10.8.0.0/24"}, Addresses: []string{"10.8.0.1", "10.8.0.3/24"}},
+		{ID: networkID(0), Subnets: []string{"10.0.0.0/24"}, Endpoints: []string{endpointID(1)}},
+		{ID: "else", Subnets: []string{"10.8.0.0/24"}, Addresses: []string{"10.8.0.1", "10.8.0.3/24"}},
 	}
 	var reply PruneReply
 	s.call(MethodPrune, PruneRequest{Networks: kept}, &reply)

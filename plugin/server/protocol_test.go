@@ -135,8 +135,8 @@ func TestEachMethod(t *testing.T) {
 		MethodList:           {{"", `{"Networks":[],"Pools":[{"ID":"LocalDefault/172.17.0.0/16"`, ""}},
 		MethodPrune: {
 			{`{"Networks":[{"ID":""}]}`, "", "prune: a network has no id"},
-			{`{"Networks":[{"ID":"x","IPAM":"dnet","Subnets":["y"]}]}`, "", `prune: subnet "y": not in CIDR form`},
-			{`{"Networks":[{"ID":"x","IPAM":"dnet","Addresses":["y"]}]}`, "", `prune: address "y": not an IP address`},
+			{`{"Networks":[{"ID":"x","Subnets":["y"]}]}`, "", `prune: subnet "y": not in CIDR form`},
+			{`{"Networks":[{"ID":"x","Addresses":["y"]}]}`, "", `prune: address "y": not an IP address`},
 			{`{"Networks":[]}`, `{"Removed":[],"Problems":null}`, ""},
 		},
 	}

@@ -27,7 +27,7 @@ func TestEngine(t *testing.T) {
 		run  func(*site)
 	}{
 		{"Bridge", bridge}, {"Macvlan", macvlan}, {"TwoNetworks", twoNetworks}, {"ManyAtOnce", manyAtOnce},
-		{"EngineKilled", engineKilled}, {"Forgotten", forgotten}, {"Daemon", daemon},
+		{"EngineKilled", engineKilled}, {"Forgotten", forgotten}, {"Daemon", daemon}, {"Managed", managed},
 	} {
 		t.Run(scenario.name, func(t *testing.T) {
 			outer := s.t

@@ -35,7 +35,9 @@ var program = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	path := filepath.Join(folder, "dnet")
-	out, err := exec.Command("go", "build", "-o", path, "../../cmd/dnet").CombinedOutput()
+	build := exec.Command("go", "build", "-o", path, "../../cmd/dnet")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // it runs where there are no libraries, too
+	out, err := build.CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("%w: %s", err, out)
 	}

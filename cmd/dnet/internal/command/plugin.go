@@ -210,7 +210,6 @@ func (a *app) showPruned(reply server.PruneReply, force bool) {
 type inspection struct {
 	ID   string `json:"Id"`
 	IPAM struct {
-		Driver string
 		Config []struct {
 			Subnet, Gateway    string
 			AuxiliaryAddresses map[string]string
@@ -245,7 +244,7 @@ func (a *app) readInspection(file string) ([]server.KeptNetwork, error) {
 		if n.ID == "" {
 			return nil, cnm.E("read what the engine has", cnm.Invalid, errors.New("a network has no Id; give what docker network inspect prints, without --format"))
 		}
-		kept := server.KeptNetwork{ID: n.ID, IPAM: n.IPAM.Driver}
+		kept := server.KeptNetwork{ID: n.ID}
 		for _, conf := range n.IPAM.Config {
 			kept.Subnets = append(kept.Subnets, conf.Subnet)
 			kept.Addresses = appendText(kept.Addresses, conf.Gateway)
