@@ -26,7 +26,7 @@ dnet: ## build the program dnet, static, into bin/ (VERSION=)
 install: dnet ## install dnet, its units, man pages and completions (PREFIX=/usr/local, DESTDIR=)
 	install -D -m 755 bin/dnet '$(DESTDIR)$(PREFIX)/bin/dnet'
 	install -d '$(DESTDIR)$(PREFIX)/lib/systemd/system' '$(DESTDIR)$(PREFIX)/share/man/man8' '$(DESTDIR)$(PREFIX)/share/bash-completion/completions'
-	for unit in service socket; do sed 's,/usr/bin/libnetwork-dnet,$(PREFIX)/bin/dnet,' packaging/dnet.$$unit >'$(DESTDIR)$(PREFIX)/lib/systemd/system/dnet.'$$unit; done
+	for unit in dnet.service dnet.socket dnet-plugin.service; do sed 's,/usr/bin/libnetwork-dnet,$(PREFIX)/bin/dnet,' packaging/$$unit >'$(DESTDIR)$(PREFIX)/lib/systemd/system/'$$unit; done
 	bin/dnet man '$(DESTDIR)$(PREFIX)/share/man/man8'
 	bin/dnet completion bash >'$(DESTDIR)$(PREFIX)/share/bash-completion/completions/dnet'
 

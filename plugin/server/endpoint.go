@@ -83,7 +83,7 @@ func (s *Server) makeEndpoint(ctx context.Context, r *protocol.CreateEndpointReq
 		libnetwork.CreateOptionAnonymous(), libnetwork.CreateOptionDisableResolution())
 	var mac []libnetwork.EndpointOption
 	if asked.MacAddress == "" && r.Options[netlabel.MacAddress] == nil && hasOwnMAC(n) {
-		derived := map[string]any{netlabel.MacAddress: derivedMAC(n.ID(), asked)}
+		derived := map[string]any{netlabel.MacAddress: derivedMAC(asked)}
 		mac = []libnetwork.EndpointOption{libnetwork.EndpointOptionGeneric(derived)}
 	}
 	var ep libnetwork.Endpoint
@@ -302,6 +302,9 @@ func (s *Server) programConnectivity(ctx context.Context, r *protocol.Connectivi
 		sb := ep.Info().Sandbox()
 		if sb == nil {
 			return cnm.E("", cnm.Forbidden, errors.New("the endpoint is in no container; join it first"))
+		}
+		if isTrue(r.Options[netlabel.NoProxy6To4]) && ep.Info().Iface().AddressIPv6() == nil {
+			ports = onlyIPv4(ports)
 		}
 		return s.sweeping(ctx, func() error {
 			return sb.Refresh(append(sandboxOptions(sb.Labels()), libnetwork.OptionPortMapping(ports))...)

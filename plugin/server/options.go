@@ -225,11 +225,11 @@ func hasOwnMAC(n libnetwork.Network) bool {
 	return n.Type() == driverBridge || n.Type() == driverMacvlan && n.Info().DriverOptions()[optMacvlanMode] != modePassthru
 }
 
-// derivedMAC is the same whenever an address of the network is used: an engine gives a
-// container that starts again the address that it had, and nobody tells the neighbours. It
-// is unicast and locally administered (IEEE 802 section 8.4).
-func derivedMAC(networkID string, asked protocol.Interface) net.HardwareAddr {
-	sum := sha256.Sum256([]byte(networkID + " " + asked.Address + " " + asked.AddressIPv6))
+// derivedMAC is the same whenever an address is used, also by a network that is made anew:
+// an engine gives a container that starts again the address that it had, and nobody tells
+// the neighbours. It is unicast and locally administered (IEEE 802 section 8.4).
+func derivedMAC(asked protocol.Interface) net.HardwareAddr {
+	sum := sha256.Sum256([]byte(asked.Address + " " + asked.AddressIPv6))
 	sum[0] = 0x02
 	return net.HardwareAddr(sum[:6])
 }
@@ -317,6 +317,22 @@ func portBindings(value any) ([]types.PortBinding, error) {
 		out = append(out, one)
 	}
 	return out, nil
+}
+
+func isTrue(value any) bool { return value != nil && strings.EqualFold(fmt.Sprint(value), "true") }
+
+// onlyIPv4 leaves to another endpoint of the container what is published for IPv6.
+func onlyIPv4(bindings []types.PortBinding) []types.PortBinding {
+	var out []types.PortBinding
+	for _, b := range bindings {
+		if b.HostIP == nil {
+			b.HostIP = net.IPv4zero
+		}
+		if b.HostIP.To4() != nil {
+			out = append(out, b)
+		}
+	}
+	return out
 }
 
 func portsTo(bindings []types.PortBinding) []protocol.PortBinding {

@@ -348,6 +348,34 @@ func TestNetworks(t *testing.T) {
 	s.wantNothing()
 }
 
+// TestFamilies: where another endpoint of the container serves IPv6, one without leaves it
+// alone.
+func TestFamilies(t *testing.T) {
+	s := newSite(t)
+	only4 := bridgeRequest(1, nil)
+	only4.IPv6Data = nil
+	s.call(protocol.CreateNetwork, only4, &protocol.Empty{})
+	s.call(protocol.CreateEndpoint, endpointRequest(1, 1, "10.1.0.7/24"), &protocol.CreateEndpointReply{})
+	s.call(protocol.Join, joinRequest(1, 1, "/run/c"), &protocol.JoinReply{})
+	asked := publish(1, 1, protocol.PortBinding{Proto: 6, Port: 80, HostPort: 8081}, protocol.PortBinding{Proto: 6, Port: 80, HostIP: "::1", HostPort: 8082})
+	for value, want := range map[any]string{true: "0.0.0.0:8081", "false": "0.0.0.0:8081 :::8081 ::1:8082"} {
+		asked.Options["com.docker.network.driver.private.no_proxy_6to4"] = value
+		s.call(protocol.ProgramConnectivity, asked, &protocol.Empty{})
+		var info protocol.EndpointInfoReply
+		s.call(protocol.EndpointInfo, name(1, 1), &info)
+		ports, err := publishedPorts(info.Value)
+		ok(t, err)
+		var got []string
+		for _, p := range ports {
+			got = append(got, fmt.Sprintf("%s:%d", p.HostIP, p.HostPort))
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("with %v: published at %q, want %q", value, got, want)
+		}
+	}
+	s.call(protocol.DeleteNetwork, &protocol.DeleteNetworkRequest{NetworkID: networkID(1)}, &protocol.Empty{})
+}
+
 // TestParallel: requests about many things, and about the same, at once.
 func TestParallel(t *testing.T) {
 	s := newSite(t)

@@ -27,7 +27,7 @@ func TestEngine(t *testing.T) {
 		run  func(*site)
 	}{
 		{"Bridge", bridge}, {"Macvlan", macvlan}, {"TwoNetworks", twoNetworks}, {"ManyAtOnce", manyAtOnce},
-		{"EngineKilled", engineKilled}, {"Forgotten", forgotten}, {"Daemon", daemon}, {"Managed", managed},
+		{"EngineKilled", engineKilled}, {"LiveRestore", liveRestore}, {"Forgotten", forgotten}, {"Daemon", daemon}, {"Managed", managed},
 	} {
 		t.Run(scenario.name, func(t *testing.T) {
 			outer := s.t
@@ -217,6 +217,32 @@ func engineKilled(s *site) {
 	}
 	s.dockerDo("rm", "--force", "www", "other", "host")
 	s.dockerDo("network", "rm", "web", "lan")
+}
+
+// liveRestore: containers that outlive the engine keep what they have.
+func liveRestore(s *site) {
+	const outside = kerneltest.HostIPv4 + ":8080"
+	s.end(&s.engine, syscall.SIGTERM)
+	s.startEngine("--live-restore")
+	s.dockerDo("network", "create", "-d", "dnet", "--ipam-driver", "dnet", "web")
+	s.dockerDo("network", "create", "-d", "dnet", "-o", "driver=macvlan", "-o", "parent="+kerneltest.LanLink, "--subnet", "192.0.2.0/24", "--ip-range", "192.0.2.64/27", "lan")
+	s.run("www", "--network", "web", "--publish", "8080:80")
+	s.run("host", "--network", "lan")
+	for _, signal := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM} {
+		s.end(&s.engine, signal)
+		s.end(&s.plugin, signal)
+		s.startPlugin()
+		s.startEngine("--live-restore")
+		s.run("new", "--network", "web") // the plugin hears of the new engine
+		s.ping("new", s.addressOf("www", "web"))
+		s.wantWeb(s.Neighbor, outside, "www")
+		s.wantWeb(s.Neighbor, s.addressOf("host", "lan")+":80", "host")
+		s.dockerDo("rm", "--force", "new")
+	}
+	s.dockerDo("rm", "--force", "www", "host")
+	s.dockerDo("network", "rm", "web", "lan")
+	s.end(&s.engine, syscall.SIGTERM)
+	s.startEngine()
 }
 
 // forgotten: an engine that is killed while it makes a network may not know of it

@@ -161,10 +161,10 @@ func (s *site) allLogs() string {
 	return out.String()
 }
 
-func (s *site) startEngine() {
+func (s *site) startEngine(more ...string) {
 	s.t.Helper()
-	s.engine = s.start("dockerd", "dockerd", "--data-root", s.folder+"/data", "--exec-root", s.folder+"/exec", "--pidfile", s.folder+"/pid",
-		"--containerd", s.folder+"/c.sock", "--host", "unix://"+s.folder+"/d.sock", "--storage-driver", "vfs", "--cgroup-parent", "/"+s.cgroup)
+	s.engine = s.start("dockerd", "dockerd", append(more, "--data-root", s.folder+"/data", "--exec-root", s.folder+"/exec", "--pidfile", s.folder+"/pid",
+		"--containerd", s.folder+"/c.sock", "--host", "unix://"+s.folder+"/d.sock", "--storage-driver", "vfs", "--cgroup-parent", "/"+s.cgroup)...)
 	s.await("the engine", func() error { _, err := s.tryDocker("version"); return err })
 }
 
