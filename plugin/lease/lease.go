@@ -21,6 +21,10 @@ import (
 // got no answer, since this side ended in between: engines try again for 30 seconds.
 const ReplayTime = time.Minute
 
+// OptionSerial, in the options of a request for a pool, says "true" if all automatic
+// addresses of the pool are to be ones that were not used lately.
+const OptionSerial = "com.docker.network.ipam.serial"
+
 // Options say how to open a Book.
 type Options struct {
 	// Pools says where automatic pools come from.
@@ -54,6 +58,8 @@ type Pool struct {
 	Prefix netip.Prefix
 	// SubPool is where automatic addresses come from; zero means anywhere.
 	SubPool netip.Prefix
+	// Serial says that automatic addresses are ones that were not used lately.
+	Serial  bool
 	Granted time.Time
 	// Addresses are those granted in it.
 	Addresses map[netip.Addr]Address
@@ -153,7 +159,7 @@ func (b *Book) RequestPool(ctx context.Context, r cnm.PoolRequest) (cnm.Pool, er
 		return cnm.Pool{}, err
 	}
 	p := &Pool{
-		ID: granted.ID, Prefix: granted.Prefix, SubPool: r.SubPool, Granted: b.now(),
+		ID: granted.ID, Prefix: granted.Prefix, SubPool: r.SubPool, Serial: r.Options[OptionSerial] == "true", Granted: b.now(),
 		Addresses: make(map[netip.Addr]Address),
 	}
 	err = b.commit(ctx, chosen, keyPool(p.ID), p.Granted, func(t cnm.Tx) error { return putPool(t, p) })
@@ -231,6 +237,7 @@ func (b *Book) RequestAddress(ctx context.Context, r cnm.AddressRequest) (cnm.Ad
 			return cnm.Address{Prefix: netip.PrefixFrom(r.Address, p.Prefix.Bits())}, nil
 		}
 	}
+	r.Serial = r.Serial || p != nil && p.Serial
 	granted, err := b.manager.RequestAddress(ctx, r)
 	if err != nil {
 		return cnm.Address{}, err

@@ -237,6 +237,28 @@ func TestFullDisk(t *testing.T) {
 	wantKind(t, err, cnm.Exists)
 }
 
+// TestSerial: what was given back is not given out again at once, after a restart neither.
+func TestSerial(t *testing.T) {
+	ctx, store, c := context.Background(), memory.New(), newClock()
+	b := open(t, store, c)
+	p, err := b.RequestPool(ctx, cnm.PoolRequest{AddressSpace: builtin.LocalSpace, Pool: prefix("10.5.0.0/24"), Options: map[string]string{OptionSerial: "true"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"10.5.0.1", "10.5.0.2", "10.5.0.3"} {
+		if got := address(t, b, p.ID, ""); got != addr(want) {
+			t.Errorf("address %s, want %s", got, want)
+		}
+	}
+	if err := b.ReleaseAddress(ctx, p.ID, addr("10.5.0.1")); err != nil {
+		t.Fatal(err)
+	}
+	b = open(t, store, c)
+	if got := address(t, b, p.ID, ""); got != addr("10.5.0.4") {
+		t.Errorf("address %s after a restart", got)
+	}
+}
+
 func TestAvoid(t *testing.T) {
 	avoid := func(context.Context) ([]netip.Prefix, error) { return []netip.Prefix{prefix("172.16.0.0/12")}, nil }
 	b, err := Open(context.Background(), memory.New(), Options{Avoid: avoid})

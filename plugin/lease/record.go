@@ -46,6 +46,7 @@ type poolRecord struct {
 	Schema  int          `json:"schema"`
 	Prefix  netip.Prefix `json:"prefix"`
 	SubPool netip.Prefix `json:"subPool,omitzero"`
+	Serial  bool         `json:"serial,omitempty"`
 	Granted time.Time    `json:"granted"`
 }
 
@@ -69,7 +70,7 @@ func put(t cnm.Tx, key string, value any) error {
 }
 
 func putPool(t cnm.Tx, p *Pool) error {
-	return put(t, keyPool(p.ID), poolRecord{Schema: schema, Prefix: p.Prefix, SubPool: p.SubPool, Granted: p.Granted})
+	return put(t, keyPool(p.ID), poolRecord{Schema: schema, Prefix: p.Prefix, SubPool: p.SubPool, Serial: p.Serial, Granted: p.Granted})
 }
 
 func putAddress(t cnm.Tx, key string, a Address) error {
@@ -104,7 +105,7 @@ func loadPools(t cnm.Tx, pools map[string]*Pool) error {
 			return err
 		}
 		id := strings.TrimPrefix(entry.Key, prefixPool)
-		pools[id] = &Pool{ID: id, Prefix: rec.Prefix, SubPool: rec.SubPool, Granted: rec.Granted, Addresses: make(map[netip.Addr]Address)}
+		pools[id] = &Pool{ID: id, Prefix: rec.Prefix, SubPool: rec.SubPool, Serial: rec.Serial, Granted: rec.Granted, Addresses: make(map[netip.Addr]Address)}
 	}
 	all, err = t.List(prefixAddress)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"strconv"
 	"strings"
 
 	"github.com/docker/libnetwork/cnm"
@@ -32,10 +33,14 @@ func (g grantedPool) sent(ctx context.Context) error { return g.book.PoolAnswere
 
 func (s *Server) requestPool(ctx context.Context, r *protocol.RequestPoolRequest) (any, error) {
 	const op = "request pool"
-	for name := range r.Options {
-		return nil, cnm.E(op, cnm.Invalid, fmt.Errorf("option %q: is not known; leave it away", name))
+	request := cnm.PoolRequest{AddressSpace: r.AddressSpace, IPv6: r.V6, Options: make(map[string]string)}
+	for name, value := range r.Options {
+		serial, err := strconv.ParseBool(value)
+		if name != lease.OptionSerial || err != nil {
+			return nil, cnm.E(op, cnm.Invalid, fmt.Errorf("option %q: value %q: there is only %q, with true or false", name, value, lease.OptionSerial))
+		}
+		request.Options[name] = strconv.FormatBool(serial)
 	}
-	request := cnm.PoolRequest{AddressSpace: r.AddressSpace, IPv6: r.V6}
 	var err error
 	if request.Pool, err = prefix("subnet", r.Pool); err != nil {
 		return nil, cnm.Wrap(op, err)

@@ -113,7 +113,9 @@ func TestEachMethod(t *testing.T) {
 			{`{"AddressSpace":"else"}`, "", `address space "else": is unknown`},
 			{`{"AddressSpace":"LocalDefault","Pool":"x"}`, "", `subnet "x": not in CIDR form`},
 			{`{"AddressSpace":"LocalDefault","Pool":"10.0.0.0/8","SubPool":"y"}`, "", `address range "y": not in CIDR form`},
-			{`{"AddressSpace":"LocalDefault","Options":{"z":"1"}}`, "", `option "z": is not known`},
+			{`{"AddressSpace":"LocalDefault","Options":{"z":"1"}}`, "", `option "z": value "1": there is only "com.docker.network.ipam.serial"`},
+			{`{"AddressSpace":"LocalDefault","Options":{"com.docker.network.ipam.serial":"x"}}`, "", `with true or false`},
+			{`{"AddressSpace":"LocalDefault","Pool":"10.8.0.0/24","Options":{"com.docker.network.ipam.serial":"true"}}`, `{"PoolID":"LocalDefault/10.8.0.0/24"`, ""},
 		},
 		protocol.RequestAddress: {
 			{`{"PoolID":"LocalDefault/10.9.8.0/24","Options":{"RequestAddressType":"com.docker.network.gateway"}}`, `{"Address":"10.9.8.1/24","Data":{}}`, ""},
@@ -132,7 +134,7 @@ func TestEachMethod(t *testing.T) {
 			{`{"PoolID":"LocalDefault/10.9.8.0/24","Address":"10.1.1.1"}`, "", "is not in subnet"},
 		},
 		protocol.ReleasePool: {{`{"PoolID":"LocalDefault/10.9.8.0/24"}`, "{}", ""}, {`{"PoolID":"LocalDefault/10.9.8.0/24"}`, "{}", ""}},
-		MethodList:           {{"", `{"Networks":[],"Pools":[{"ID":"LocalDefault/172.17.0.0/16"`, ""}},
+		MethodList:           {{"", `{"Networks":[],"Pools":[{"ID":"LocalDefault/10.8.0.0/24"`, ""}},
 		MethodPrune: {
 			{`{"Networks":[{"ID":""}]}`, "", "prune: a network has no id"},
 			{`{"Networks":[{"ID":"x","Subnets":["y"]}]}`, "", `prune: subnet "y": not in CIDR form`},
