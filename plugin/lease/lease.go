@@ -21,8 +21,8 @@ import (
 // got no answer, since this side ended in between: engines try again for 30 seconds.
 const ReplayTime = time.Minute
 
-// OptionSerial, in the options of a request for a pool, says "true" if all automatic
-// addresses of the pool are to be ones that were not used lately.
+// OptionSerial is "true" in the options of a request for a pool if all automatic addresses
+// of the pool are to be ones that were not used lately.
 const OptionSerial = "com.docker.network.ipam.serial"
 
 // Options say how to open a Book.
