@@ -12,6 +12,7 @@ import (
 	"github.com/docker/libnetwork/cmd/dnet/internal/command"
 	"github.com/docker/libnetwork/cmd/dnet/internal/daemon"
 	"github.com/docker/libnetwork/cmd/dnet/internal/plugin"
+	"github.com/docker/libnetwork/cmd/dnet/internal/settings"
 )
 
 func main() {
@@ -19,7 +20,7 @@ func main() {
 		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		Getenv: os.Getenv, Version: version(),
 		Daemon: &background{daemon.Options{Version: version()}},
-		Plugin: &enginePlugin{plugin.Options{Version: version()}},
+		Plugin: enginePlugin{},
 	}))
 }
 
@@ -35,11 +36,11 @@ func (b *background) Check(path string, out io.Writer) error {
 }
 
 // enginePlugin is the plugin behind the command line.
-type enginePlugin struct{ options plugin.Options }
+type enginePlugin struct{}
 
-func (p *enginePlugin) BindFlags(flags *pflag.FlagSet) { p.options.BindFlags(flags) }
-
-func (p *enginePlugin) Run(ctx context.Context) error { return plugin.Run(ctx, p.options) }
+func (enginePlugin) Serve(ctx context.Context, flags settings.Plugin) error {
+	return plugin.Run(ctx, plugin.Options{Plugin: flags, Version: version()})
+}
 
 // stamp is the version that `make dnet` gives to the linker.
 var stamp string //nolint:gochecknoglobals // the linker writes to nothing else

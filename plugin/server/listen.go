@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -18,31 +17,10 @@ import (
 	"github.com/docker/libnetwork/cnm"
 )
 
-// Folder is where engines look for the sockets of plugins.
-const Folder = "/run/docker/plugins"
-
-// SocketPath returns where engines look for the plugin of that name.
-func SocketPath(name string) string { return filepath.Join(Folder, name+".sock") }
-
 const (
 	socketMode = 0o660
 	folderMode = 0o700
-	// longestName leaves room for the folder in the path of a socket, which has 107 bytes
-	// at most (unix(7)).
-	longestName = 64
 )
-
-// CheckName refuses what would not be found, or would lead elsewhere.
-func CheckName(name string) error {
-	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_.-", r)
-	}
-	if name == "" || len(name) > longestName || strings.HasPrefix(name, ".") || strings.ContainsFunc(name, func(r rune) bool { return !plain(r) }) {
-		return cnm.E(fmt.Sprintf("plugin name %q", name), cnm.Invalid, fmt.Errorf(
-			"want 1 to %d letters, digits, '_', '-' and '.', which it does not begin with", longestName))
-	}
-	return nil
-}
 
 // Limits of a connection: an engine needs less for the head of a request and its body.
 // Answers may take requestTime.

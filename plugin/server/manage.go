@@ -9,64 +9,12 @@ import (
 	"time"
 
 	"github.com/docker/libnetwork/cnm"
+	"github.com/docker/libnetwork/plugin/manage"
 	"github.com/docker/libnetwork/plugin/protocol"
 )
 
-// Methods that are not the engine's: operators look by them at what there is for it, and
-// remove what it has forgotten.
-const (
-	MethodList  = "Dnet.List"
-	MethodPrune = "Dnet.Prune"
-)
-
-// Listing answers MethodList, whose request is empty.
-type Listing struct {
-	Networks []ListedNetwork
-	// Pools are those of the address manager.
-	Pools []ListedPool
-}
-
-// ListedNetwork is a network that was made for the engine, by the engine's id.
-type ListedNetwork struct {
-	ID        string
-	Name      string
-	Driver    string
-	Subnets   []string
-	Created   time.Time
-	Endpoints []ListedEndpoint
-}
-
-// ListedEndpoint is an endpoint, by the engine's id.
-type ListedEndpoint struct {
-	ID                   string
-	Address, AddressIPv6 string
-	MacAddress           string
-	// Interface is its name on the host until the engine takes it, and Key the namespace in
-	// which the engine puts it; both are empty while the endpoint is in no container.
-	Interface string
-	Key       string
-	Ports     []protocol.PortBinding
-	Created   time.Time
-}
-
-// ListedPool is a pool of the address manager.
-type ListedPool struct {
-	ID        string
-	Pool      string
-	SubPool   string `json:",omitempty"`
-	Granted   time.Time
-	Addresses []ListedAddress
-}
-
-// ListedAddress is an address in it.
-type ListedAddress struct {
-	Address string
-	Gateway bool
-	Granted time.Time
-}
-
-func (s *Server) list(ctx context.Context, _ *protocol.Empty) (*Listing, error) {
-	out := &Listing{Networks: []ListedNetwork{}, Pools: []ListedPool{}}
+func (s *Server) list(ctx context.Context, _ *protocol.Empty) (*manage.Listing, error) {
+	out := &manage.Listing{Networks: []manage.ListedNetwork{}, Pools: []manage.ListedPool{}}
 	records := s.Inspector.Records()
 	keys := make(map[string]string)
 	for _, sb := range records.Sandboxes {
@@ -76,7 +24,7 @@ func (s *Server) list(ctx context.Context, _ *protocol.Empty) (*Listing, error) 
 		if n.Labels[LabelPlugin] != s.Name {
 			continue
 		}
-		one := ListedNetwork{ID: n.ID, Name: n.Name, Driver: n.Driver, Created: n.Created, Endpoints: []ListedEndpoint{}}
+		one := manage.ListedNetwork{ID: n.ID, Name: n.Name, Driver: n.Driver, Created: n.Created, Endpoints: []manage.ListedEndpoint{}}
 		for _, subnet := range slices.Concat(n.Subnets4, n.Subnets6) {
 			one.Subnets = append(one.Subnets, subnet.Pool.Prefix.String())
 		}
@@ -92,14 +40,14 @@ func (s *Server) list(ctx context.Context, _ *protocol.Empty) (*Listing, error) 
 	}
 	pools, err := s.Leases.List(ctx)
 	for _, p := range pools {
-		one := ListedPool{ID: p.ID, Pool: p.Prefix.String(), Granted: p.Granted, Addresses: []ListedAddress{}}
+		one := manage.ListedPool{ID: p.ID, Pool: p.Prefix.String(), Granted: p.Granted, Addresses: []manage.ListedAddress{}}
 		if p.SubPool.IsValid() {
 			one.SubPool = p.SubPool.String()
 		}
 		for address, granted := range p.Addresses {
-			one.Addresses = append(one.Addresses, ListedAddress{address.String(), granted.Gateway, granted.Granted})
+			one.Addresses = append(one.Addresses, manage.ListedAddress{Address: address.String(), Gateway: granted.Gateway, Granted: granted.Granted})
 		}
-		slices.SortFunc(one.Addresses, func(a, b ListedAddress) int {
+		slices.SortFunc(one.Addresses, func(a, b manage.ListedAddress) int {
 			return netip.MustParseAddr(a.Address).Compare(netip.MustParseAddr(b.Address))
 		})
 		out.Pools = append(out.Pools, one)
@@ -107,14 +55,14 @@ func (s *Server) list(ctx context.Context, _ *protocol.Empty) (*Listing, error) 
 	return out, err
 }
 
-func listedEndpoint(ep *cnm.Endpoint, key string) ListedEndpoint {
+func listedEndpoint(ep *cnm.Endpoint, key string) manage.ListedEndpoint {
 	text := func(prefix netip.Prefix) string {
 		if !prefix.IsValid() {
 			return ""
 		}
 		return prefix.String()
 	}
-	out := ListedEndpoint{
+	out := manage.ListedEndpoint{
 		ID: ep.Name, Address: text(ep.IPv4), AddressIPv6: text(ep.IPv6), Interface: ep.Interface, Key: key,
 		Created: ep.Created,
 	}
@@ -134,44 +82,12 @@ func listedEndpoint(ep *cnm.Endpoint, key string) ListedEndpoint {
 	return out
 }
 
-// PruneRequest says what the engine has. All else goes.
-type PruneRequest struct {
-	// Networks are all networks of the engine, those of other drivers too: they may have
-	// addresses from here.
-	Networks []KeptNetwork
-	// Age is how old something must be to go, in seconds: the engine may be about to make
-	// what belongs to it. Zero means one minute.
-	Age int
-	// DryRun only tells.
-	DryRun bool
-}
-
-// KeptNetwork is a network that the engine has.
-type KeptNetwork struct {
-	ID string
-	// Subnets are its own, wherever they come from: engines name an address manager in more
-	// than one way.
-	Subnets []string
-	// Endpoints are the ids of those in it.
-	Endpoints []string
-	// Addresses are all that it or its endpoints have, with or without length.
-	Addresses []string
-}
-
-// PruneReply tells what went, or what would.
-type PruneReply struct {
-	// Removed has a line for each thing.
-	Removed []string
-	// Problems say what could not be removed.
-	Problems []string
-}
-
 // defaultAge is longer than an engine goes on asking for an answer.
 const defaultAge = time.Minute
 
-func (s *Server) prune(ctx context.Context, r *PruneRequest) (*PruneReply, error) {
+func (s *Server) prune(ctx context.Context, r *manage.PruneRequest) (*manage.PruneReply, error) {
 	const op = "prune"
-	p := &pruning{s: s, dryRun: r.DryRun, networks: make(map[string]KeptNetwork), reply: &PruneReply{Removed: []string{}}}
+	p := &pruning{s: s, dryRun: r.DryRun, networks: make(map[string]manage.KeptNetwork), reply: &manage.PruneReply{Removed: []string{}}}
 	p.before = time.Now().Add(-defaultAge)
 	if r.Age > 0 {
 		p.before = time.Now().Add(-time.Duration(r.Age) * time.Second)
@@ -223,9 +139,9 @@ type pruning struct {
 	s      *Server
 	dryRun bool
 	before time.Time
-	reply  *PruneReply
+	reply  *manage.PruneReply
 	// What stays: networks by id, and what comes from the address manager.
-	networks  map[string]KeptNetwork
+	networks  map[string]manage.KeptNetwork
 	prefixes  map[netip.Prefix]bool
 	addresses map[netip.Addr]bool
 }

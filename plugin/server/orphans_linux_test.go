@@ -12,6 +12,7 @@ import (
 
 	"github.com/docker/libnetwork/kernel/kerneltest"
 	"github.com/docker/libnetwork/kernel/netns"
+	"github.com/docker/libnetwork/plugin/manage"
 	"github.com/docker/libnetwork/plugin/protocol"
 )
 
@@ -32,12 +33,12 @@ func TestPrune(t *testing.T) {
 	for range 3 {
 		s.call(protocol.RequestAddress, protocol.RequestAddressRequest{PoolID: "LocalDefault/10.8.0.0/24"}, &protocol.RequestAddressReply{})
 	}
-	kept := []KeptNetwork{
+	kept := []manage.KeptNetwork{
 		{ID: networkID(0), Subnets: []string{"10.0.0.0/24"}, Endpoints: []string{endpointID(1)}},
 		{ID: "else", Subnets: []string{"10.8.0.0/24"}, Addresses: []string{"10.8.0.1", "10.8.0.3/24"}},
 	}
-	var reply PruneReply
-	s.call(MethodPrune, PruneRequest{Networks: kept}, &reply)
+	var reply manage.PruneReply
+	s.call(manage.Prune, manage.PruneRequest{Networks: kept}, &reply)
 	if len(reply.Removed) > 0 {
 		t.Errorf("removed what may just be in use: %q", reply.Removed)
 	}
@@ -50,17 +51,17 @@ func TestPrune(t *testing.T) {
 		"sandbox docker-x",
 	}
 	for _, dryRun := range []bool{true, false} {
-		s.call(MethodPrune, PruneRequest{Networks: kept, Age: 1, DryRun: dryRun}, &reply)
+		s.call(manage.Prune, manage.PruneRequest{Networks: kept, Age: 1, DryRun: dryRun}, &reply)
 		if !slices.Equal(reply.Removed, want) || len(reply.Problems) > 0 {
 			t.Errorf("removed %q, want %q; problems %q", reply.Removed, want, reply.Problems)
 		}
 	}
-	var listing Listing
-	s.call(MethodList, nil, &listing)
+	var listing manage.Listing
+	s.call(manage.List, nil, &listing)
 	if len(listing.Networks) != 1 || len(listing.Networks[0].Endpoints) != 1 || len(listing.Pools) != 1 || len(listing.Pools[0].Addresses) != 2 || len(s.controller.Sandboxes()) != 0 {
 		t.Errorf("left is %+v", listing)
 	}
-	s.call(MethodPrune, PruneRequest{Networks: kept[1:], Age: 1}, &reply)
+	s.call(manage.Prune, manage.PruneRequest{Networks: kept[1:], Age: 1}, &reply)
 	s.call(protocol.ReleasePool, protocol.ReleasePoolRequest{PoolID: "LocalDefault/10.8.0.0/24"}, &protocol.Empty{})
 	s.wantNothing()
 }
@@ -87,8 +88,8 @@ func TestSweep(t *testing.T) {
 	}
 	left := func(e engine) string {
 		s.server.sweepFor(context.Background(), e)
-		var listing Listing
-		s.call(MethodList, nil, &listing)
+		var listing manage.Listing
+		s.call(manage.List, nil, &listing)
 		var out []string
 		for _, ep := range listing.Networks[0].Endpoints {
 			out = append(out, strings.TrimSuffix(ep.Address, "/24"))
@@ -149,11 +150,11 @@ func TestSocket(t *testing.T) {
 		}
 	}
 	var got protocol.Activation
-	ok(t, Ask(ctx, path, protocol.Activate, protocol.Empty{}, &got))
+	ok(t, manage.Ask(ctx, path, protocol.Activate, protocol.Empty{}, &got))
 	if len(got.Implements) != 2 {
 		t.Errorf("implements %q", got.Implements)
 	}
-	if err := Ask(ctx, path, protocol.Join, protocol.JoinRequest{NetworkID: "n"}, &got); err == nil || !strings.Contains(err.Error(), `network "n": not found`) {
+	if err := manage.Ask(ctx, path, protocol.Join, protocol.JoinRequest{NetworkID: "n"}, &got); err == nil || !strings.Contains(err.Error(), `network "n": not found`) {
 		t.Errorf("asked for nothing: %v", err)
 	}
 	if _, err := Listen(path); err == nil || !strings.Contains(err.Error(), "a plugin of that name is running") {
@@ -163,7 +164,7 @@ func TestSocket(t *testing.T) {
 	if left, err := os.ReadDir(folder); err != nil || len(left) > 0 {
 		t.Errorf("left in the folder: %v, %v", left, err)
 	}
-	if err := Ask(ctx, path, protocol.Activate, protocol.Empty{}, &got); err == nil || !strings.Contains(err.Error(), "is the plugin running?") {
+	if err := manage.Ask(ctx, path, protocol.Activate, protocol.Empty{}, &got); err == nil || !strings.Contains(err.Error(), "is the plugin running?") {
 		t.Errorf("asked nobody: %v", err)
 	}
 
@@ -203,7 +204,7 @@ func TestWho(t *testing.T) {
 		_, _ = w.Write([]byte("{}"))
 	})
 	go func() { done <- Serve(ctx, l, handler, time.Second, newEmpty(t).Log) }()
-	ok(t, Ask(ctx, path, "x", protocol.Empty{}, &protocol.Empty{}))
+	ok(t, manage.Ask(ctx, path, "x", protocol.Empty{}, &protocol.Empty{}))
 	cancel()
 	ok(t, <-done)
 	ok(t, whoErr)

@@ -12,6 +12,7 @@ import (
 	"github.com/docker/libnetwork"
 	"github.com/docker/libnetwork/datastore/memory"
 	"github.com/docker/libnetwork/plugin/lease"
+	"github.com/docker/libnetwork/plugin/manage"
 	"github.com/docker/libnetwork/plugin/protocol"
 )
 
@@ -134,8 +135,8 @@ func TestEachMethod(t *testing.T) {
 			{`{"PoolID":"LocalDefault/10.9.8.0/24","Address":"10.1.1.1"}`, "", "is not in subnet"},
 		},
 		protocol.ReleasePool: {{`{"PoolID":"LocalDefault/10.9.8.0/24"}`, "{}", ""}, {`{"PoolID":"LocalDefault/10.9.8.0/24"}`, "{}", ""}},
-		MethodList:           {{"", `{"Networks":[],"Pools":[{"ID":"LocalDefault/10.8.0.0/24"`, ""}},
-		MethodPrune: {
+		manage.List:          {{"", `{"Networks":[],"Pools":[{"ID":"LocalDefault/10.8.0.0/24"`, ""}},
+		manage.Prune: {
 			{`{"Networks":[{"ID":""}]}`, "", "prune: a network has no id"},
 			{`{"Networks":[{"ID":"x","Subnets":["y"]}]}`, "", `prune: subnet "y": not in CIDR form`},
 			{`{"Networks":[{"ID":"x","Addresses":["y"]}]}`, "", `prune: address "y": not an IP address`},
@@ -206,17 +207,6 @@ func TestWithoutAddressManager(t *testing.T) {
 	for _, o := range []Options{{Controller: empty{}, Inspector: empty{}}, {Name: "a/b", Controller: empty{}, Inspector: empty{}}, {Name: "dnet"}} {
 		if _, err := New(o); err == nil {
 			t.Errorf("%+v makes a server", o)
-		}
-	}
-}
-
-func TestNames(t *testing.T) {
-	for name, good := range map[string]bool{
-		"dnet": true, "a.b-c_D9": true, strings.Repeat("a", 64): true,
-		"": false, ".": false, "..": false, ".a": false, "a/b": false, "a b": false, "ä": false, "a\x00": false, strings.Repeat("a", 65): false,
-	} {
-		if err := CheckName(name); (err == nil) != good {
-			t.Errorf("name %q: %v", name, err)
 		}
 	}
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/docker/libnetwork/api"
 	"github.com/docker/libnetwork/cnm"
 	"github.com/docker/libnetwork/plugin/lease"
+	"github.com/docker/libnetwork/plugin/manage"
 	"github.com/docker/libnetwork/plugin/protocol"
 )
 
@@ -74,7 +75,7 @@ type Server struct {
 // New returns a handler. Invalid is for a name that no plugin can have.
 func New(o Options) (*Server, error) {
 	const op = "create plugin server"
-	if err := CheckName(o.Name); err != nil {
+	if err := manage.CheckName(o.Name); err != nil {
 		return nil, cnm.Wrap(op, err)
 	}
 	if o.Controller == nil || o.Inspector == nil {
@@ -86,8 +87,8 @@ func New(o Options) (*Server, error) {
 	s := &Server{Options: o, places: make(chan struct{}, maxRequests)}
 	s.methods = map[string]method{
 		protocol.Activate: answer(s.activate),
-		MethodList:        answer(s.list),
-		MethodPrune:       answer(s.prune),
+		manage.List:       answer(s.list),
+		manage.Prune:      answer(s.prune),
 	}
 	s.addNetworkMethods()
 	if o.Leases != nil {

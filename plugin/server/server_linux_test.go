@@ -20,6 +20,7 @@ import (
 	"github.com/docker/libnetwork/kernel"
 	"github.com/docker/libnetwork/kernel/kerneltest"
 	"github.com/docker/libnetwork/plugin/lease"
+	"github.com/docker/libnetwork/plugin/manage"
 	"github.com/docker/libnetwork/plugin/protocol"
 )
 
@@ -286,8 +287,8 @@ func TestForeign(t *testing.T) {
 		s.refuse(method, name(1, 1), `was not made by plugin "dnet"`)
 	}
 	s.refuse(protocol.Join, joinRequest(1, 1, ""), `was not made by plugin "dnet"`)
-	var reply PruneReply
-	s.call(MethodPrune, PruneRequest{Age: 1}, &reply)
+	var reply manage.PruneReply
+	s.call(manage.Prune, manage.PruneRequest{Age: 1}, &reply)
 	if len(reply.Removed) > 0 {
 		t.Errorf("pruned %q", reply.Removed)
 	}
@@ -400,8 +401,8 @@ func TestParallel(t *testing.T) {
 		}
 	}
 	group.Wait()
-	var listing Listing
-	s.call(MethodList, nil, &listing)
+	var listing manage.Listing
+	s.call(manage.List, nil, &listing)
 	if len(listing.Networks) != 4 {
 		t.Errorf("%d networks", len(listing.Networks))
 	}

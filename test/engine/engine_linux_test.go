@@ -15,8 +15,8 @@ import (
 	"time"
 
 	"github.com/docker/libnetwork/kernel/kerneltest"
+	"github.com/docker/libnetwork/plugin/manage"
 	"github.com/docker/libnetwork/plugin/protocol"
-	"github.com/docker/libnetwork/plugin/server"
 )
 
 // TestEngine has one engine for all scenarios, as each takes a while to start.
@@ -263,10 +263,10 @@ func forgotten(s *site) {
 	s.dockerDo("start", "www")
 	// What is certain to be unknown.
 	var none protocol.Empty
-	ok(s.t, server.Ask(ctx, server.SocketPath("dnet"), protocol.CreateNetwork, protocol.CreateNetworkRequest{
+	ok(s.t, manage.Ask(ctx, manage.SocketPath("dnet"), protocol.CreateNetwork, protocol.CreateNetworkRequest{
 		NetworkID: strings.Repeat("0123456789abcdef", 4), IPv4Data: []protocol.IPAMData{{Pool: "10.77.0.0/24", Gateway: "10.77.0.1/24"}},
 	}, &none))
-	ok(s.t, server.Ask(ctx, server.SocketPath("dnet"), protocol.RequestPool, protocol.RequestPoolRequest{AddressSpace: "LocalDefault", Pool: "10.78.0.0/24"}, &protocol.RequestPoolReply{}))
+	ok(s.t, manage.Ask(ctx, manage.SocketPath("dnet"), protocol.RequestPool, protocol.RequestPoolRequest{AddressSpace: "LocalDefault", Pool: "10.78.0.0/24"}, &protocol.RequestPoolReply{}))
 	if shown := s.dnetDo("plugin", "ls"); !strings.Contains(shown, "0123456789ab") || !strings.Contains(shown, "10.78.0.0/24") {
 		s.t.Errorf("what is forgotten is not listed:\n%s", shown)
 	}
@@ -294,7 +294,7 @@ func daemon(s *site) {
 		cmd := s.start("daemon", s.dnet, "daemon", "--host", "unix://"+socket, "--data-dir", s.folder+"/daemon", "--exec-root", s.folder+"/run",
 			"--no-default-network", "--plugin", "beside", "--cfg-file", s.settings("[daemon]\nfirewallbackend = \"iptables\"\n"))
 		s.await("the daemon", func() error {
-			return server.Ask(context.Background(), server.SocketPath("beside"), server.MethodList, protocol.Empty{}, &server.Listing{})
+			return manage.Ask(context.Background(), manage.SocketPath("beside"), manage.List, protocol.Empty{}, &manage.Listing{})
 		})
 		return cmd
 	}
@@ -307,7 +307,7 @@ func daemon(s *site) {
 		s.t.Errorf("the daemon has the networks\n%s", shown)
 	}
 	s.end(&running, syscall.SIGTERM)
-	if _, err := os.Stat(server.SocketPath("beside")); err == nil {
+	if _, err := os.Stat(manage.SocketPath("beside")); err == nil {
 		s.t.Error("the socket is still there")
 	}
 	s.wantWeb(s.Neighbor, kerneltest.HostIPv4+":8082", "www")

@@ -24,8 +24,8 @@ import (
 
 	"github.com/docker/libnetwork/kernel"
 	"github.com/docker/libnetwork/kernel/kerneltest"
+	"github.com/docker/libnetwork/plugin/manage"
 	"github.com/docker/libnetwork/plugin/protocol"
-	"github.com/docker/libnetwork/plugin/server"
 )
 
 // program builds dnet, once, and returns its path.
@@ -172,7 +172,7 @@ func (s *site) startPlugin() {
 	s.t.Helper()
 	s.plugin = s.start("plugin", s.dnet, "plugin", "serve", "--data-dir", s.folder+"/plugin", "--exec-root", s.folder+"/run", "--debug")
 	s.await("the plugin", func() error {
-		return server.Ask(context.Background(), server.SocketPath("dnet"), server.MethodList, protocol.Empty{}, &server.Listing{})
+		return manage.Ask(context.Background(), manage.SocketPath("dnet"), manage.List, protocol.Empty{}, &manage.Listing{})
 	})
 }
 
@@ -330,9 +330,9 @@ func (s *site) wantNoWeb(namespace, address string) {
 	}
 }
 
-func (s *site) listing() server.Listing {
+func (s *site) listing() manage.Listing {
 	s.t.Helper()
-	var out server.Listing
+	var out manage.Listing
 	ok(s.t, json.Unmarshal([]byte(s.dnetDo("plugin", "ls", "--format", "json")), &out))
 	return out
 }

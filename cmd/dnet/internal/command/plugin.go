@@ -13,35 +13,31 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/docker/libnetwork/cmd/dnet/internal/settings"
 	"github.com/docker/libnetwork/cnm"
+	"github.com/docker/libnetwork/plugin/manage"
 	"github.com/docker/libnetwork/plugin/protocol"
-	"github.com/docker/libnetwork/plugin/server"
 )
 
 // Plugin is what runs behind `dnet plugin serve`.
 type Plugin interface {
-	// BindFlags adds the flags that fill what Run goes by.
-	BindFlags(*pflag.FlagSet)
-	// Run serves a container engine until ctx is done or it is told to end.
-	Run(ctx context.Context) error
+	// Serve serves a container engine until ctx is done or it is told to end.
+	Serve(ctx context.Context, flags settings.Plugin) error
 }
-
-// defaultPlugin is the name of the plugin that is meant without --name.
-const defaultPlugin = "dnet"
 
 // pluginFlags say which plugin is asked.
 type pluginFlags struct{ name, socket string }
 
 func (f *pluginFlags) bind(flags *pflag.FlagSet) {
-	flags.StringVar(&f.name, "name", defaultPlugin, "`name` of the driver in the engine")
-	flags.StringVar(&f.socket, "socket", "", "`path` of the plugin's socket (default "+server.Folder+"/NAME.sock)")
+	flags.StringVar(&f.name, "name", settings.DefaultPlugin, "`name` of the driver in the engine")
+	flags.StringVar(&f.socket, "socket", "", "`path` of the plugin's socket (default "+manage.Folder+"/NAME.sock)")
 }
 
 func (f *pluginFlags) path() (string, error) {
 	if f.socket != "" {
 		return f.socket, nil
 	}
-	return server.SocketPath(f.name), server.CheckName(f.name)
+	return manage.SocketPath(f.name), manage.CheckName(f.name)
 }
 
 // ask calls a method of the plugin.
@@ -50,7 +46,7 @@ func (f *pluginFlags) ask(ctx context.Context, method string, request, reply any
 	if err != nil {
 		return err
 	}
-	return advise(server.Ask(ctx, socket, method, request, reply), "start it: dnet plugin serve, or dnet daemon --plugin "+f.name)
+	return advise(manage.Ask(ctx, socket, method, request, reply), "start it: dnet plugin serve, or dnet daemon --plugin "+f.name)
 }
 
 func (a *app) pluginCommand() *cobra.Command {
@@ -68,15 +64,14 @@ runs can do the same: dnet daemon --plugin NAME.`,
   docker network create -d dnet --ipam-driver dnet web
   docker network create -d dnet -o driver=macvlan -o parent=eth0 --subnet 192.0.2.0/24 lan`,
 		Args: exactly(), ValidArgsFunction: cobra.NoFileCompletions,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if a.Plugin == nil {
-				return cnm.E("plugin", cnm.Unsupported, errors.New("is not in this build"))
-			}
-			return a.Plugin.Run(cmd.Context())
-		},
 	}
-	if a.Plugin != nil {
-		a.Plugin.BindFlags(cmd.Flags())
+	var flags settings.Plugin
+	flags.BindFlags(cmd.Flags())
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if a.Plugin == nil {
+			return cnm.E("plugin", cnm.Unsupported, errors.New("is not in this build"))
+		}
+		return a.Plugin.Serve(cmd.Context(), flags)
 	}
 	return cmd
 }
@@ -98,8 +93,8 @@ func (a *app) pluginListCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		var listing server.Listing
-		if err := which.ask(cmd.Context(), server.MethodList, protocol.Empty{}, &listing); err != nil {
+		var listing manage.Listing
+		if err := which.ask(cmd.Context(), manage.List, protocol.Empty{}, &listing); err != nil {
 			return err
 		}
 		if form.text != "table" {
@@ -111,7 +106,7 @@ func (a *app) pluginListCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *app) showListing(l server.Listing, whole bool) {
+func (a *app) showListing(l manage.Listing, whole bool) {
 	var rows [][]string
 	for _, n := range l.Networks {
 		rows = append(rows, []string{cut(n.ID, whole), n.Driver, strings.Join(n.Subnets, " "), age(n.Created), ""})
@@ -173,9 +168,9 @@ removed.`,
 		if err != nil {
 			return err
 		}
-		var reply server.PruneReply
-		request := server.PruneRequest{Networks: kept, Age: int(older / time.Second), DryRun: !force}
-		if err := which.ask(cmd.Context(), server.MethodPrune, request, &reply); err != nil {
+		var reply manage.PruneReply
+		request := manage.PruneRequest{Networks: kept, Age: int(older / time.Second), DryRun: !force}
+		if err := which.ask(cmd.Context(), manage.Prune, request, &reply); err != nil {
 			return err
 		}
 		if form.text != "table" {
@@ -191,7 +186,7 @@ removed.`,
 	return cmd
 }
 
-func (a *app) showPruned(reply server.PruneReply, force bool) {
+func (a *app) showPruned(reply manage.PruneReply, force bool) {
 	for _, what := range reply.Removed {
 		a.printf("%s\n", what)
 	}
@@ -222,7 +217,7 @@ type inspection struct {
 const maxInspection = 64 << 20
 
 // readInspection refuses what is no list of networks: everything would seem forgotten.
-func (a *app) readInspection(file string) ([]server.KeptNetwork, error) {
+func (a *app) readInspection(file string) ([]manage.KeptNetwork, error) {
 	var from io.Reader = a.Stdin
 	if file != "-" {
 		f, err := os.Open(file)
@@ -239,12 +234,12 @@ func (a *app) readInspection(file string) ([]server.KeptNetwork, error) {
 	if len(all) == 0 {
 		return nil, cnm.E("read what the engine has", cnm.Invalid, errors.New("there is no network in it, and each engine has some; give it all of them"))
 	}
-	var out []server.KeptNetwork
+	var out []manage.KeptNetwork
 	for _, n := range all {
 		if n.ID == "" {
 			return nil, cnm.E("read what the engine has", cnm.Invalid, errors.New("a network has no Id; give what docker network inspect prints, without --format"))
 		}
-		kept := server.KeptNetwork{ID: n.ID}
+		kept := manage.KeptNetwork{ID: n.ID}
 		for _, conf := range n.IPAM.Config {
 			kept.Subnets = append(kept.Subnets, conf.Subnet)
 			kept.Addresses = appendText(kept.Addresses, conf.Gateway)

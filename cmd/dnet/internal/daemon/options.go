@@ -12,7 +12,7 @@ import (
 
 	"github.com/docker/libnetwork/cnm"
 	"github.com/docker/libnetwork/config"
-	"github.com/docker/libnetwork/plugin/server"
+	"github.com/docker/libnetwork/plugin/manage"
 )
 
 // Names of the environment, and what is meant without them.
@@ -79,7 +79,7 @@ func (o *Options) BindFlags(flags *pflag.FlagSet) {
 	own.StringVar(&o.DefaultBridge, "default-bridge", "", "Linux bridge of the default network (default dnet0)")
 	own.StringVar(&o.DefaultSubnet, "default-subnet", "", "IPv4 `subnet` of the default network")
 	own.StringVar(&o.Plugin, "plugin", "", "be a plugin of a container engine by this `name`, too")
-	own.StringVar(&o.PluginSocket, "plugin-socket", "", "`path` of the plugin's socket (default "+server.Folder+"/NAME.sock)")
+	own.StringVar(&o.PluginSocket, "plugin-socket", "", "`path` of the plugin's socket (default "+manage.Folder+"/NAME.sock)")
 	own.StringVar(&o.DataDir, "data-dir", "", "`folder` of what survives a reboot (default "+config.DefaultDataDir+")")
 	own.StringVar(&o.ExecRoot, "exec-root", "", "`folder` of run-time files (default "+config.DefaultExecRoot+")")
 	bindSwitch(own, &o.Debug, "debug", "D", "log all that happens")

@@ -20,6 +20,7 @@ import (
 	"github.com/docker/libnetwork/ipams/builtin"
 	"github.com/docker/libnetwork/kernel"
 	"github.com/docker/libnetwork/plugin/lease"
+	"github.com/docker/libnetwork/plugin/manage"
 	"github.com/docker/libnetwork/plugin/server"
 )
 
@@ -47,11 +48,11 @@ type Plugin struct {
 
 // Open opens the book of addresses and the socket. No request is answered before Serve.
 func Open(ctx context.Context, s Setup) (*Plugin, error) {
-	if err := server.CheckName(s.Name); err != nil {
+	if err := manage.CheckName(s.Name); err != nil {
 		return nil, err
 	}
 	if s.Socket == "" {
-		s.Socket = server.SocketPath(s.Name)
+		s.Socket = manage.SocketPath(s.Name)
 	}
 	p := &Plugin{setup: s}
 	if err := p.open(ctx); err != nil {

@@ -13,59 +13,25 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/spf13/pflag"
-
 	"github.com/docker/libnetwork"
+	"github.com/docker/libnetwork/cmd/dnet/internal/settings"
 	"github.com/docker/libnetwork/cnm"
 	"github.com/docker/libnetwork/config"
 	"github.com/docker/libnetwork/datastore"
 	"github.com/docker/libnetwork/kernel/process"
-	"github.com/docker/libnetwork/plugin/server"
+	"github.com/docker/libnetwork/plugin/manage"
 )
-
-// DefaultName is what the plugin is called unless the user says otherwise.
-const DefaultName = "dnet"
 
 // grace is how long requests under way may take at the end.
 const grace = 10 * time.Second
 
-// Options are what the command line says to Run. What is zero is left to the configuration
-// file, if there is one, and then to the defaults.
+// Options are what the command line says to Run, and the program around it.
 type Options struct {
-	// Name and Socket are as in Setup; the name is DefaultName if it is empty.
-	Name, Socket string
-	// ConfigFile has the tables of the daemon's; those of networks and sockets of its own
-	// are not used. Empty means none.
-	ConfigFile string
-	// DataDir is the plugin's own; empty means the folder plugin/NAME below that of the
-	// daemon. ExecRoot, HostNamespace and FirewallBackend are as in config.DaemonCfg, but
-	// that the last is iptables if it is empty: a Docker Engine has rules there that drop
-	// what nobody has accepted before.
-	DataDir, ExecRoot, HostNamespace, FirewallBackend string
-	// LogFormat is config.LogText or config.LogJSON; empty means the former.
-	LogFormat string
-	// Debug logs all that happens.
-	Debug bool
-
+	settings.Plugin
 	// LogOutput is where the log goes; nil means the standard error.
 	LogOutput io.Writer
 	// Version is the program's.
 	Version string
-}
-
-// BindFlags adds the flags that fill the options.
-func (o *Options) BindFlags(flags *pflag.FlagSet) {
-	flags.StringVar(&o.Name, "name", DefaultName, "`name` of the driver in the engine")
-	flags.StringVar(&o.Socket, "socket", "", "`path` of the socket (default "+server.Folder+"/NAME.sock)")
-	flags.StringVarP(&o.ConfigFile, "cfg-file", "c", "", "`file` with settings, in the form of the daemon's")
-	flags.StringVar(&o.DataDir, "data-dir", "", "`folder` of what survives a reboot (default "+config.DefaultDataDir+"/plugin/NAME)")
-	flags.StringVar(&o.ExecRoot, "exec-root", "", "`folder` of run-time files (default "+config.DefaultExecRoot+")")
-	flags.StringVar(&o.HostNamespace, "host-namespace", "", "`path` of the network namespace that plays the host (default: this one)")
-	flags.StringVar(&o.FirewallBackend, "firewall-backend", "", "what filters packets: iptables, nftables or none (default iptables, beside the engine's own rules)")
-	flags.StringVar(&o.LogFormat, "log-format", "", "log as text or json")
-	if flags.Lookup("debug") == nil {
-		flags.BoolVarP(&o.Debug, "debug", "D", false, "log all that happens")
-	}
 }
 
 // config reads the file and lets the options override it.
@@ -98,8 +64,8 @@ func (o *Options) config() (*config.Config, error) {
 // Run serves an engine until ctx is done, or SIGTERM or SIGINT comes. Containers stay
 // connected, and the next run finds them.
 func Run(ctx context.Context, o Options) (err error) {
-	o.Name = cmp.Or(o.Name, DefaultName)
-	if err := server.CheckName(o.Name); err != nil {
+	o.Name = cmp.Or(o.Name, settings.DefaultPlugin)
+	if err := manage.CheckName(o.Name); err != nil {
 		return err
 	}
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/docker/libnetwork/cmd/dnet/internal/settings"
 	"github.com/docker/libnetwork/datastore"
 )
 
@@ -44,12 +45,12 @@ func TestOptions(t *testing.T) {
 			t.Errorf("%q: %v", c.flags, err)
 		}
 	}
-	for _, bad := range []Options{{Name: "dnet", FirewallBackend: "pf"}, {Name: "dnet", DataDir: "relative"}, {Name: "dnet", ConfigFile: "/missing"}} {
+	for _, bad := range []Options{{Plugin: settings.Plugin{Name: "dnet", FirewallBackend: "pf"}}, {Plugin: settings.Plugin{Name: "dnet", DataDir: "relative"}}, {Plugin: settings.Plugin{Name: "dnet", ConfigFile: "/missing"}}} {
 		if _, err := bad.config(); err == nil {
 			t.Errorf("%+v is taken", bad)
 		}
 	}
-	if err := Run(t.Context(), Options{Name: "../x"}); err == nil || !strings.Contains(err.Error(), "plugin name") {
+	if err := Run(t.Context(), Options{Plugin: settings.Plugin{Name: "../x"}}); err == nil || !strings.Contains(err.Error(), "plugin name") {
 		t.Errorf("a name that leads elsewhere: %v", err)
 	}
 }

@@ -1,4 +1,4 @@
-package server
+package manage
 
 import (
 	"bytes"
@@ -9,15 +9,19 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"time"
 
 	"github.com/docker/libnetwork/cnm"
 	"github.com/docker/libnetwork/plugin/protocol"
 )
 
+// askTime is how long an answer may take: the plugin itself gives up after two minutes.
+const askTime = 3 * time.Minute
+
 // maxReply bounds the listing of a plugin with a hundred thousand addresses.
 const maxReply = 64 << 20 // bytes
 
-// Ask calls a method of the plugin at a socket, such as MethodList, and reads the answer.
+// Ask calls a method of the plugin at a socket, such as List, and reads the answer.
 // A socket at which nobody answers is Unavailable.
 func Ask(ctx context.Context, socket, method string, request, reply any) error {
 	op := fmt.Sprintf("ask plugin at unix://%s: %s", socket, method)
@@ -33,7 +37,7 @@ func Ask(ctx context.Context, socket, method string, request, reply any) error {
 	if err != nil {
 		return cnm.E(op, cnm.Invalid, err)
 	}
-	answer, err := (&http.Client{Transport: transport, Timeout: requestTime}).Do(req)
+	answer, err := (&http.Client{Transport: transport, Timeout: askTime}).Do(req)
 	if err != nil {
 		return cnm.E(op, cnm.Unavailable, fmt.Errorf("%w; is the plugin running?", err))
 	}
