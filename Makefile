@@ -30,7 +30,7 @@ install: dnet ## install the programs, their units, man pages and completions (P
 	install -m 755 bin/dnet bin/dnetd bin/dnet-hook '$(DESTDIR)$(PREFIX)/bin'
 	ln -sf dnet-hook '$(DESTDIR)$(PREFIX)/bin/libnetwork-setkey'
 	install -d '$(DESTDIR)$(PREFIX)/lib/systemd/system' '$(DESTDIR)$(PREFIX)/share/man/man8' '$(DESTDIR)$(PREFIX)/share/bash-completion/completions'
-	for unit in service socket; do sed 's,/usr/libexec/dnet/dnetd,$(PREFIX)/bin/dnetd,' packaging/dnet.$$unit >'$(DESTDIR)$(PREFIX)/lib/systemd/system/dnet.'$$unit; done
+	for unit in dnet.service dnet.socket dnet-plugin.service; do sed 's,/usr/libexec/dnet/dnetd,$(PREFIX)/bin/dnetd,' packaging/$$unit >'$(DESTDIR)$(PREFIX)/lib/systemd/system/'$$unit; done
 	$(GO) run ./cmd/dnet/internal/manpages -version '$(VERSION)' '$(DESTDIR)$(PREFIX)/share/man/man8'
 	bin/dnet completion bash >'$(DESTDIR)$(PREFIX)/share/bash-completion/completions/dnet'
 

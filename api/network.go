@@ -5,6 +5,10 @@ import (
 	"time"
 )
 
+// LabelPlugin is the label of networks that were made for a container engine, by the plugin
+// of that name. The engine counts on them, and so pruning leaves them alone.
+const LabelPlugin = "dnet.plugin"
+
 // Network is a network. The first four fields are those of 2017.
 type Network struct {
 	Name string `json:"name"`

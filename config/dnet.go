@@ -3,6 +3,7 @@ package config
 import (
 	"log/slog"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/docker/libnetwork/types"
@@ -16,6 +17,14 @@ const (
 
 // maxBridgeName is the longest name of a link, IFNAMSIZ less its zero byte.
 const maxBridgeName = 15
+
+// maxPluginName leaves room for the folder in the path of the plugin's socket.
+const maxPluginName = 64
+
+func validPluginName(name string) bool {
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
+	return len(name) <= maxPluginName && name[0] != '.' && !strings.ContainsFunc(name, func(r rune) bool { return !strings.ContainsRune(letters, r) })
+}
 
 // DnetCfg configures the daemon dnet. In the zero value each setting is the daemon's
 // default.
@@ -43,6 +52,9 @@ type DnetCfg struct {
 	// DefaultSubnet is the IPv4 subnet of the default network, in CIDR form. Empty
 	// leaves it to the address manager.
 	DefaultSubnet string
+	// Plugin is the name by which a container engine on this host can use the daemon's
+	// networks, as a plugin. Empty means that there is none.
+	Plugin string
 	// NoDefaultNetwork keeps the daemon from making the default network.
 	NoDefaultNetwork bool
 	// ShutdownClean deletes all sandboxes, endpoints and networks at the end.
@@ -81,6 +93,9 @@ func (d *DnetCfg) validate() []error {
 		if prefix, err := netip.ParsePrefix(d.DefaultSubnet); err != nil || !prefix.Addr().Is4() {
 			add("default subnet %q: want an IPv4 subnet such as 10.20.0.0/24", d.DefaultSubnet)
 		}
+	}
+	if d.Plugin != "" && !validPluginName(d.Plugin) {
+		add("plugin %q: want a name of 1 to %d letters, digits, '_', '-' and '.', which it does not begin with", d.Plugin, maxPluginName)
 	}
 	if d.ShutdownTimeout < 0 {
 		add("shutdown timeout %s: is negative", d.ShutdownTimeout)

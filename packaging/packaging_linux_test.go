@@ -30,6 +30,7 @@ func TestPackage(t *testing.T) {
 	for _, wanted := range []string{
 		"./usr/bin/libnetwork-dnet\n", "./usr/libexec/dnet/dnetd\n", "./usr/bin/dnet-hook\n", "./usr/bin/libnetwork-setkey -> dnet-hook\n",
 		"./lib/systemd/system/libnetwork-dnet.service\n", "./lib/systemd/system/libnetwork-dnet.socket\n",
+		"./lib/systemd/system/libnetwork-dnet-plugin.service\n",
 		"./usr/share/man/man8/libnetwork-dnet.8.gz\n", "./usr/share/doc/libnetwork-dnet/examples/libnetwork.toml\n",
 	} {
 		if !strings.Contains(string(out), wanted) {

@@ -58,7 +58,7 @@ func (s *Server) pruneNetworks(r *request) (any, error) {
 	report := api.PruneReport{Deleted: []api.Network{}}
 	var errs []error
 	for _, rec := range x.Networks {
-		if rec.Name == s.DefaultNetwork || !r.matchLabels(rec.Labels) || len(x.endpointsOf(rec.ID)) > 0 {
+		if rec.Name == s.DefaultNetwork || rec.Labels[api.LabelPlugin] != "" || !r.matchLabels(rec.Labels) || len(x.endpointsOf(rec.ID)) > 0 {
 			continue
 		}
 		n, err := s.Controller.NetworkByID(rec.ID)

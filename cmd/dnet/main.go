@@ -18,6 +18,6 @@ func main() {
 	os.Exit(command.Run(context.Background(), command.Options{
 		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		Getenv: os.Getenv, Version: version.Version(),
-		Daemon: handover.Daemon{Args: os.Args[1:]},
+		Daemon: handover.Daemon{Args: os.Args[1:]}, Plugin: handover.Daemon{Args: os.Args[1:]},
 	}))
 }

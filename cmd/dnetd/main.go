@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"github.com/docker/libnetwork/cmd/dnetd/internal/daemon"
+	"github.com/docker/libnetwork/cmd/dnetd/internal/plugin"
 	"github.com/docker/libnetwork/cmd/internal/command"
 	"github.com/docker/libnetwork/cmd/internal/settings"
 	"github.com/docker/libnetwork/cmd/internal/version"
@@ -17,7 +18,7 @@ import (
 func main() {
 	os.Exit(command.RunDaemon(context.Background(), command.Options{
 		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		Getenv: os.Getenv, Version: version.Version(), Daemon: background{},
+		Getenv: os.Getenv, Version: version.Version(), Daemon: background{}, Plugin: enginePlugin{},
 	}))
 }
 
@@ -26,6 +27,13 @@ type background struct{}
 
 func (background) Run(ctx context.Context, flags settings.Flags) error {
 	return daemon.Run(ctx, daemon.Options{Flags: flags, Version: version.Version()})
+}
+
+// enginePlugin is the plugin of a container engine behind the command line.
+type enginePlugin struct{}
+
+func (enginePlugin) Serve(ctx context.Context, flags settings.Plugin) error {
+	return plugin.Run(ctx, plugin.Options{Plugin: flags, Version: version.Version()})
 }
 
 func (background) Check(path string, out io.Writer) error {

@@ -72,6 +72,18 @@ var rules = []rule{
 		why: "what is kept in a store knows stores by their contract",
 	},
 	{
+		of: []string{"plugin/protocol/..."}, only: []string{"std"},
+		why: "plugin/protocol is the messages of a protocol: both sides use it, and it knows neither",
+	},
+	{
+		of: []string{"plugin/manage/..."}, only: []string{"std", "cnm", "plugin/protocol"},
+		why: "plugin/manage is for command lines, which are to start fast",
+	},
+	{
+		of: []string{"plugin/lease/..."}, only: []string{"std", "cnm", "netstate", "ipams/builtin", "plugin/lease", "datastore/memory", "datastore/bolt"},
+		why: "plugin/lease is an address manager with a store, and knows nothing of who asks it",
+	},
+	{
 		of: []string{"..."}, except: []string{"kernel/...", "test/..."}, never: kernelLibraries,
 		why: "system calls belong below kernel/",
 	},

@@ -23,6 +23,7 @@ type Options struct {
 	Version               string
 	// Daemon must be there if commands are run.
 	Daemon Daemon
+	Plugin Plugin
 }
 
 // Daemon is what runs behind `dnet daemon` and `dnet config`. It may do so by becoming

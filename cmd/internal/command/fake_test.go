@@ -13,6 +13,8 @@ import (
 
 	"github.com/docker/libnetwork/api"
 	"github.com/docker/libnetwork/cnm"
+	"github.com/docker/libnetwork/plugin/manage"
+	"github.com/docker/libnetwork/plugin/protocol"
 )
 
 // fake is a daemon that answers what a script wants to see, and remembers what it was
@@ -132,6 +134,10 @@ func (f *fake) answer(r *http.Request, body []byte) (answer any, status int) {
 		return fakeEndpoints()[0], http.StatusCreated
 	case "POST /networks/prune":
 		return api.PruneReport{Deleted: fakeNetworks()[:1]}, 200
+	case "POST /Dnet.List":
+		return fakeListing(), 200
+	case "POST /Dnet.Prune":
+		return manage.PruneReply{Removed: []string{"network " + oldID + ", with 1 endpoints"}, Problems: []string{"delete network: busy"}}, 200
 	case "POST /services/" + dbID + "/backend", "POST /sandboxes/c1/key":
 		return "/run/key", http.StatusCreated
 	case "DELETE /networks/web":
@@ -145,6 +151,19 @@ func (f *fake) answer(r *http.Request, body []byte) (answer any, status int) {
 		return struct{}{}, 200
 	}
 	return api.Error{Message: fmt.Sprintf("%s: does not exist", r.URL.Path), Kind: cnm.NotFound}, 404
+}
+
+func fakeListing() manage.Listing {
+	return manage.Listing{
+		Networks: []manage.ListedNetwork{{
+			ID: webID, Name: "docker-" + webID[:12], Driver: "bridge", Subnets: []string{"172.30.0.0/24", "fd00::/64"}, Created: time.Now().Add(-time.Hour),
+			Endpoints: []manage.ListedEndpoint{{
+				ID: wwwID, Address: "172.30.0.2/24", AddressIPv6: "fd00::2/64", Created: time.Now().Add(-time.Minute),
+				Ports: []protocol.PortBinding{{Proto: 6, Port: 80, HostIP: "0.0.0.0", HostPort: 8080}},
+			}},
+		}},
+		Pools: []manage.ListedPool{{ID: "LocalDefault/172.30.0.0/24", Pool: "172.30.0.0/24", Granted: time.Now(), Addresses: []manage.ListedAddress{{Address: "172.30.0.1", Gateway: true}}}},
+	}
 }
 
 func (f *fake) services(r *http.Request) []api.Endpoint {

@@ -13,8 +13,10 @@ func (a *app) pageCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "page", Short: "Print docs/cli.md", Hidden: true,
 		Args: exactly(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			writePage(a.out, cmd.Root())
+		RunE: func(*cobra.Command, []string) error {
+			// The flags of what runs in the foreground are told by its help, and belong to
+			// the pages about it.
+			writePage(a.out, newApp(Options{Getenv: a.Getenv}).root())
 			return nil
 		},
 	}

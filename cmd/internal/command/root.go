@@ -26,7 +26,7 @@ func (a *app) root() *cobra.Command {
 		&cobra.Group{ID: watch, Title: "Running and watching:"}, &cobra.Group{ID: care, Title: "The daemon and its care:"})
 	add(root, things, a.networkCommand(), a.endpointCommand(), a.sandboxCommand(), a.serviceCommand(), a.containerCommand())
 	add(root, watch, a.runCommand(), a.execCommand(), a.psCommand(), a.topCommand(), a.eventsCommand(), a.dnsCommand(), a.whyCommand())
-	add(root, care, a.daemonCommand(), a.configCommand(), a.repairCommand(), a.doctorCommand(), a.dumpCommand(),
+	add(root, care, a.daemonCommand(), a.pluginCommand(), a.configCommand(), a.repairCommand(), a.doctorCommand(), a.dumpCommand(),
 		a.infoCommand(), a.versionCommand())
 	root.AddCommand(a.pageCommand())
 	return group(root)
@@ -36,9 +36,9 @@ func (a *app) root() *cobra.Command {
 func (a *app) daemonRoot() *cobra.Command {
 	root := a.trunk()
 	root.Short, root.Example = "The daemon of dnet", ""
-	root.Long = `dnetd is the daemon behind "dnet daemon", whose flags it takes, and what reads its
-configuration, behind "dnet config".`
-	group(root, a.daemonCommand(), a.configCommand())
+	root.Long = `dnetd is the daemon behind "dnet daemon", whose flags it takes, what reads its
+configuration, behind "dnet config", and the plugin behind "dnet plugin serve".`
+	group(root, a.daemonCommand(), a.pluginCommand(), a.configCommand())
 	// What they say is right where commands ask the daemon.
 	hide := func(f *pflag.Flag) { f.Hidden = true }
 	root.Flags().VisitAll(hide)

@@ -62,6 +62,7 @@ func TestScripts(t *testing.T) {
 			socket := filepath.Join(folder, "s")
 			f.serve(env.T().(testing.TB), socket)
 			env.Setenv("DNET_HOST", "unix://"+socket)
+			env.Setenv("PLUGIN", socket)
 			env.Setenv("TZ", "UTC")
 			// The race detector would wait for a second at the end of each program.
 			env.Setenv("GORACE", "atexit_sleep_ms=0")

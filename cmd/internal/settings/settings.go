@@ -8,6 +8,8 @@ import (
 	"strconv"
 
 	"github.com/spf13/pflag"
+
+	"github.com/docker/libnetwork/plugin/manage"
 )
 
 // Names of the environment, and what is meant without them.
@@ -44,6 +46,9 @@ type Flags struct {
 	PIDFile                    string
 	DefaultBridge              string
 	DefaultSubnet              string
+	// Plugin is as in config.DnetCfg, and PluginSocket where it answers; empty means where
+	// engines look for that name.
+	Plugin, PluginSocket string
 	// DataDir and ExecRoot are as in config.DaemonCfg.
 	DataDir, ExecRoot string
 	// Debug, NoDefaultNetwork and ShutdownClean nil are left to the file.
@@ -66,6 +71,8 @@ func (f *Flags) BindFlags(flags *pflag.FlagSet) {
 	own.StringVar(&f.PIDFile, "pidfile", "", "write the process number to `file`")
 	own.StringVar(&f.DefaultBridge, "default-bridge", "", "Linux bridge of the default network (default dnet0)")
 	own.StringVar(&f.DefaultSubnet, "default-subnet", "", "IPv4 `subnet` of the default network")
+	own.StringVar(&f.Plugin, "plugin", "", "be a plugin of a container engine by this `name`, too")
+	own.StringVar(&f.PluginSocket, "plugin-socket", "", "`path` of the plugin's socket (default "+manage.Folder+"/NAME.sock)")
 	own.StringVar(&f.DataDir, "data-dir", "", "`folder` of what survives a reboot (default "+DefaultDataDir+")")
 	own.StringVar(&f.ExecRoot, "exec-root", "", "`folder` of run-time files (default "+DefaultExecRoot+")")
 	bindSwitch(own, &f.Debug, "debug", "D", "log all that happens")

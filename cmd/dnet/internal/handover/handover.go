@@ -38,6 +38,11 @@ func (d Daemon) Run(context.Context, settings.Flags) error { return d.become("st
 // Check becomes what checks a configuration file. The path is among the arguments.
 func (d Daemon) Check(string, io.Writer) error { return d.become("check the configuration") }
 
+// Serve becomes what serves a container engine. The flags are among the arguments.
+func (d Daemon) Serve(context.Context, settings.Plugin) error {
+	return d.become("serve a container engine")
+}
+
 func (d Daemon) become(operation string) error {
 	// Where this program is is not known on all systems, and then not looked at.
 	self, _ := os.Executable()

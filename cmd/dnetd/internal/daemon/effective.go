@@ -105,6 +105,7 @@ func effective(cfg *config.Config) []string {
 		fmt.Sprintf("pidfile = %q", n.PIDFile),
 		fmt.Sprintf("defaultbridge = %q", n.DefaultBridge),
 		fmt.Sprintf("defaultsubnet = %q", n.DefaultSubnet),
+		fmt.Sprintf("plugin = %q", n.Plugin),
 		fmt.Sprintf("nodefaultnetwork = %v", n.NoDefaultNetwork),
 		fmt.Sprintf("shutdownclean = %v", n.ShutdownClean),
 		fmt.Sprintf("shutdowntimeout = %q", n.ShutdownTimeout),

@@ -80,6 +80,7 @@ func (o *Options) override(cfg *config.Config) {
 		{&d.PIDFile, o.PIDFile},
 		{&d.DefaultBridge, o.DefaultBridge},
 		{&d.DefaultSubnet, o.DefaultSubnet},
+		{&d.Plugin, o.Plugin},
 		{&cfg.Daemon.ExecRoot, o.ExecRoot},
 	} {
 		if text.from != "" {

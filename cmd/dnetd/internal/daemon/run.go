@@ -106,6 +106,11 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return err
 	}
+	stopPlugin, err := d.startPlugin(ctx)
+	if err != nil {
+		return err
+	}
+	defer stopPlugin()
 	return d.serve(ctx, listeners, handler)
 }
 

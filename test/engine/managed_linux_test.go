@@ -1,0 +1,72 @@
+package engine
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/docker/libnetwork/kernel/kerneltest"
+)
+
+// managed: the plugin that the engine itself starts, of what is in packaging/plugin. Its
+// root file system is made of this machine's files in place of an image's.
+func managed(s *site) {
+	folder := filepath.Join(s.folder, "managed")
+	rootfs := filepath.Join(folder, "rootfs")
+	add := func(from, to string) {
+		s.t.Helper()
+		to = filepath.Join(rootfs, to)
+		ok(s.t, os.MkdirAll(filepath.Dir(to), 0o755))
+		text, err := os.ReadFile(from)
+		ok(s.t, err)
+		ok(s.t, os.WriteFile(to, text, 0o755))
+	}
+	busybox, err := exec.LookPath("busybox")
+	ok(s.t, err)
+	add(s.dnet, "usr/bin/dnet")
+	add("../../packaging/plugin/start", "usr/bin/start")
+	add(busybox, "bin/busybox")
+	for _, applet := range []string{"sh", "mount"} {
+		ok(s.t, os.Symlink("busybox", filepath.Join(rootfs, "bin", applet)))
+	}
+	const tables = "/usr/sbin/xtables-nft-multi"
+	add(tables, tables)
+	for _, name := range []string{"iptables", "iptables-restore", "iptables-save", "ip6tables", "ip6tables-restore", "ip6tables-save"} {
+		ok(s.t, os.Symlink("xtables-nft-multi", filepath.Join(rootfs, "usr/sbin", name)))
+	}
+	extensions, err := filepath.Glob("/usr/lib/*/xtables/*.so")
+	ok(s.t, err)
+	for _, path := range extensions {
+		add(path, path)
+	}
+	libraries, err := exec.Command("ldd", append([]string{tables}, extensions...)...).Output()
+	ok(s.t, err)
+	for _, path := range regexp.MustCompile(`\s/\S+`).FindAllString(string(libraries), -1) {
+		if path = strings.TrimSpace(path); !strings.HasSuffix(path, ":") {
+			add(path, path)
+		}
+	}
+	for _, name := range []string{"data", "run", "tmp"} {
+		ok(s.t, os.MkdirAll(filepath.Join(rootfs, name), 0o755))
+	}
+	text, err := os.ReadFile("../../packaging/plugin/config.json")
+	ok(s.t, err)
+	ok(s.t, os.WriteFile(filepath.Join(folder, "config.json"), text, 0o600))
+
+	const outside = kerneltest.HostIPv4 + ":8083"
+	s.dockerDo("plugin", "create", "managed", folder)
+	s.dockerDo("plugin", "enable", "managed")
+	s.dockerDo("network", "create", "-d", "managed:latest", "--ipam-driver", "managed:latest", "web")
+	s.run("www", "--network", "web", "--publish", "8083:80")
+	s.wantWeb(s.Neighbor, outside, "www")
+	s.dockerDo("plugin", "disable", "--force", "managed")
+	s.wantWeb(s.Neighbor, outside, "www")
+	s.dockerDo("plugin", "enable", "managed")
+	s.dockerDo("restart", "www")
+	s.wantWeb(s.Neighbor, outside, "www")
+	s.dockerDo("rm", "--force", "www")
+	s.dockerDo("network", "rm", "web")
+	s.dockerDo("plugin", "rm", "--force", "managed")
+}
