@@ -215,6 +215,9 @@ func (p *Plugin) retry(ctx context.Context, missing, repeat bool, attempt func()
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
+			if errors.Is(err, context.Cause(ctx)) {
+				return err
+			}
 			return unsent{cnm.E("", cnm.KindOf(ended(ctx)), fmt.Errorf("%w; %w", ended(ctx), err))}
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"runtime"
 	"sync"
 	"testing"
@@ -60,6 +62,73 @@ func TestConcurrentCalls(t *testing.T) {
 	if found.Activations() != 2 {
 		t.Errorf("activated %d times", found.Activations())
 	}
+}
+
+// A plugin that restarts where it was is activated again, by TCP as well: there is no file
+// that would tell.
+func TestRestartOnTCP(t *testing.T) {
+	p := plugintest.New(t, "p", "NetworkDriver")
+	p.Answer("NetworkDriver.Leave", "{}")
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Serve(listener)
+	write(t, filepath.Join(p.Folder, "p.spec"), "tcp://"+listener.Addr().String())
+	found := get(t, p)
+	for want := range uint64(3) {
+		if want > 0 {
+			p.Stop()
+			if listener, err = net.Listen("tcp", listener.Addr().String()); err != nil {
+				t.Fatal(err)
+			}
+			p.Serve(listener)
+		}
+		for range 2 {
+			if err := found.Call(t.Context(), "NetworkDriver.Leave", nil, nil); err != nil || found.Activations() != want+1 {
+				t.Errorf("error %v, activated %d times, want %d", err, found.Activations(), want+1)
+			}
+		}
+	}
+}
+
+// Another process takes the socket while the first one still has a connection: it is not
+// called before it is activated.
+func TestSocketTaken(t *testing.T) {
+	first := plugintest.Start(t, "p", "NetworkDriver")
+	write(t, filepath.Join(first.Folder, "specs", "p.spec"), "unix://"+first.Socket())
+	first.Hang("NetworkDriver.Join")
+	r := plugin.New(plugin.Options{SocketFolders: []string{filepath.Join(first.Folder, "none")}, SpecFolders: []string{filepath.Join(first.Folder, "specs")}})
+	defer r.Close() //nolint:errcheck // it returns none
+	found, err := r.Get(t.Context(), "p", "NetworkDriver")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var busy sync.WaitGroup
+	busy.Go(func() {
+		if err := found.Call(ctx, "NetworkDriver.Join", nil, nil); !errors.Is(err, cnm.Timeout) {
+			t.Errorf("error %v", err)
+		}
+	})
+	for len(first.Calls()) == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	second := plugintest.New(t, "p", "NetworkDriver")
+	second.Answer("NetworkDriver.Leave", "{}")
+	second.Folder = first.Folder
+	if err := os.Remove(first.Socket()); err != nil {
+		t.Fatal(err)
+	}
+	second.Start()
+	if err := found.Call(t.Context(), "NetworkDriver.Leave", nil, nil); err != nil || found.Activations() != 2 {
+		t.Errorf("error %v, activated %d times", err, found.Activations())
+	}
+	if got := first.Methods(); len(got) != 0 {
+		t.Errorf("the first was asked for %q", got)
+	}
+	cancel()
+	busy.Wait()
 }
 
 // Servers that close the connection after each answer, as those of HTTP/1.0 do, are

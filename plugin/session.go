@@ -43,8 +43,9 @@ type session struct {
 	// lost says that the plugin has closed a connection.
 	lost atomic.Bool
 
-	mu     sync.Mutex  // guards what follows
-	socket fs.FileInfo // of the first connection; nil for tcp
+	mu          sync.Mutex            // guards what follows
+	socket      fs.FileInfo           // of the first connection; nil for tcp
+	connections map[*watchedConn]bool // those that are open
 }
 
 // errRestarted is for a connection that would lead to another process than before.
@@ -66,9 +67,9 @@ func (p *Plugin) session(ctx context.Context) (*session, error) {
 		p.mu.Lock()
 		s := p.current
 		old := s
-		mine := s == nil || s.lost.Load() || !s.source.same(found)
+		mine := s == nil || !s.good(found)
 		if mine {
-			s = &session{plugin: p, source: found, ready: make(chan struct{})}
+			s = &session{plugin: p, source: found, ready: make(chan struct{}), connections: make(map[*watchedConn]bool)}
 			p.current = s
 		}
 		p.mu.Unlock()
@@ -88,6 +89,23 @@ func (p *Plugin) session(ctx context.Context) (*session, error) {
 			return s.result()
 		}
 	}
+}
+
+// good reports whether the plugin that was activated is still the one that is found. It
+// looks at the connections, too: what is sent on one that the plugin has closed is lost,
+// and nobody knows then whether it was read.
+func (s *session) good(found source) bool {
+	if s.lost.Load() || !s.source.same(found) {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.connections {
+		if hungUp(c.Conn) {
+			return false
+		}
+	}
+	return true
 }
 
 // start activates the plugin.
@@ -164,6 +182,9 @@ func (s *session) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 		return nil, unsent{err}
 	}
 	watched := &watchedConn{Conn: plain, session: s}
+	s.mu.Lock()
+	s.connections[watched] = true
+	s.mu.Unlock()
 	if s.address.tls == nil {
 		return watched, nil
 	}
@@ -229,6 +250,9 @@ func (c *watchedConn) Read(b []byte) (int, error) {
 // Close implements net.Conn.
 func (c *watchedConn) Close() error {
 	c.closed.Store(true)
+	c.session.mu.Lock()
+	delete(c.session.connections, c)
+	c.session.mu.Unlock()
 	return c.Conn.Close()
 }
 

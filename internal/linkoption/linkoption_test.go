@@ -54,6 +54,21 @@ func TestBandwidth(t *testing.T) {
 	}
 }
 
+// What is somebody else's option is left alone, and ours are checked as ever.
+func TestParseOurs(t *testing.T) {
+	ep := &cnm.Endpoint{Options: map[string]string{prefix + "ifname": "net0", "color": "red", prefix + "unknown": "x"}}
+	if e, err := linkoption.ParseOurs(ep, 0); err != nil || e.Ifname != "net0" {
+		t.Errorf("got %+v, %v", e, err)
+	}
+	if _, err := linkoption.Parse(ep, 0); !errors.Is(err, cnm.Invalid) {
+		t.Errorf("strictly: error %v", err)
+	}
+	ep.Options[prefix+"ifname"] = "a b"
+	if _, err := linkoption.ParseOurs(ep, 0); !errors.Is(err, cnm.Invalid) {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestParseBits(t *testing.T) {
 	for text, want := range map[string]uint64{
 		"0": 0, "8": 8, "10k": 10_000, "10K": 10_000, "3M": 3_000_000, "2G": 2_000_000_000, "2g": 2_000_000_000, "999999999999k": 999_999_999_999_000,

@@ -116,6 +116,10 @@ func TestRequests(t *testing.T) {
 		t.Error(err)
 	}
 	wantCalls(t, p, body("ReleaseAddress", `{"PoolID":"p","Address":"10.1.0.7"}`), body("ReleasePool", `{"PoolID":"p"}`))
+	p.Answer("IpamDriver.RequestAddress", `{"Address":"10.2.0.7/16"}`)
+	if _, err := m.RequestAddress(t.Context(), cnm.AddressRequest{PoolID: "p"}); err != nil {
+		t.Errorf("the subnet of a pool that was released is remembered: %v", err)
+	}
 }
 
 // A pool without a gateway has one that stands for it, which is no lease.
