@@ -21,6 +21,7 @@ type remoteDriver interface {
 	cnm.Driver
 	connector
 	informer
+	addressPlanner
 	// Scope asks how far the driver's networks reach.
 	Scope(context.Context) (cnm.Scope, error)
 }

@@ -128,7 +128,7 @@ var linked = []struct {
 }{
 	{
 		program: "cmd/dnet", only: []string{
-			"std", "cmd/dnet/internal/handover", "cmd/internal/...", "client", "api", "cnm", "netstate",
+			"std", "cmd/dnet/internal/handover", "cmd/internal/...", "client", "api", "cnm", "netstate", "plugin/manage", "plugin/protocol",
 			"kernel/enter", "kernel/errno", "kernel/netns", "golang.org/x/sys/unix", "golang.org/x/term",
 			"github.com/spf13/cobra", "github.com/spf13/pflag", "go.yaml.in/yaml/v3",
 			// These are for Windows.

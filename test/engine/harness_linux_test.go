@@ -35,7 +35,7 @@ var program = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	path := filepath.Join(folder, "dnet")
-	build := exec.Command("go", "build", "-o", path, "../../cmd/dnet")
+	build := exec.Command("go", "build", "-o", folder, "../../cmd/dnet", "../../cmd/dnetd")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0") // it runs where there are no libraries, too
 	out, err := build.CombinedOutput()
 	if err != nil {

@@ -1,7 +1,3 @@
-//go:build controller
-
-// The tag goes when the controller knows plugins.
-
 package main
 
 import (
