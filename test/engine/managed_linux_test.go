@@ -25,7 +25,7 @@ func managed(s *site) {
 	}
 	busybox, err := exec.LookPath("busybox")
 	ok(s.t, err)
-	add(s.dnet, "usr/bin/dnet")
+	add(s.dnet+"d", "usr/bin/dnetd")
 	add("../../packaging/plugin/start", "usr/bin/start")
 	add(busybox, "bin/busybox")
 	for _, applet := range []string{"sh", "mount"} {
