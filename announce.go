@@ -21,13 +21,17 @@ func (ep *endpoint) announce() {
 		}
 	}
 	settings := ep.n.announceSettings()
-	if sb == nil || len(addresses) == 0 || rec.Interface == "" || rec.MAC.IsZero() || settings.count == 0 {
+	if sb == nil || sb.record.Load().Handover || len(addresses) == 0 || rec.Interface == "" || rec.MAC.IsZero() || settings.count == 0 {
 		return
 	}
-	c := ep.n.c
+	c, namespace := ep.n.c, sb.record.Load().Key
+	if c.transient {
+		settings.count = 1
+		c.announceAll(c.background.ctx, namespace, rec.Interface, addresses, settings)
+		return
+	}
 	ctx, cancel := context.WithCancel(c.background.ctx)
 	ep.quiet = cancel
-	namespace := sb.record.Load().Key
 	c.background.group.Go(func() {
 		defer cancel()
 		c.announceAll(ctx, namespace, rec.Interface, addresses, settings)

@@ -33,6 +33,8 @@ type controller struct {
 	forwarder *resolver.Forwarder
 	paths     paths
 	log       *slog.Logger
+	// transient says that nothing goes on when the one operation is done.
+	transient bool
 	// announce is how often and how far apart addresses are announced, unless the
 	// network says otherwise.
 	announce announceSettings

@@ -26,8 +26,11 @@ func desiredParts(sandbox *cnm.Sandbox, endpoints []*cnm.Endpoint, networkName f
 			parts = append(parts, netstate.Part{Owner: ep.Owner(), Intents: ep.Intents})
 		}
 	}
-	if sandbox.Host {
+	switch {
+	case sandbox.Host:
 		return parts
+	case sandbox.Handover:
+		return waiting(parts, sandbox.Key)
 	}
 	own := netstate.Part{
 		Owner: sandbox.Owner(), Namespace: sandbox.Key,

@@ -20,7 +20,7 @@ func resolverAddress() netip.Addr { return netip.AddrFrom4([4]byte{127, 0, 0, 11
 
 // wantsResolver reports whether a sandbox with these endpoints has an embedded DNS server.
 func wantsResolver(sandbox *cnm.Sandbox, endpoints []*cnm.Endpoint) bool {
-	return sandbox.Ready && !sandbox.Host && slices.ContainsFunc(endpoints, func(rec *cnm.Endpoint) bool {
+	return sandbox.Ready && sandbox.Own() && slices.ContainsFunc(endpoints, func(rec *cnm.Endpoint) bool {
 		return !rec.DisableResolution && (rec.IPv4.IsValid() || rec.IPv6.IsValid())
 	})
 }
@@ -29,7 +29,7 @@ func wantsResolver(sandbox *cnm.Sandbox, endpoints []*cnm.Endpoint) bool {
 // while the caller does something else: it is listening when wait returns. Whoever calls
 // it holds the sandbox's lock until then.
 func (sb *sandbox) startResolver(ctx context.Context, sandbox *cnm.Sandbox, endpoints []*cnm.Endpoint) (wait func()) {
-	if sb.server.Load() != nil || !wantsResolver(sandbox, endpoints) {
+	if sb.c.transient || sb.server.Load() != nil || !wantsResolver(sandbox, endpoints) {
 		return func() {}
 	}
 	done := make(chan struct{})

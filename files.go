@@ -27,7 +27,7 @@ const fileMode fs.FileMode = 0o644
 // writeFiles makes the sandbox's hosts file and resolv.conf.
 func (sb *sandbox) writeFiles(ctx context.Context) error {
 	rec := sb.record.Load()
-	if rec.Host && rec.HostsPath == "" && rec.ResolvConfPath == "" {
+	if !rec.Own() && rec.HostsPath == "" && rec.ResolvConfPath == "" {
 		return nil
 	}
 	ipv6 := sb.hasIPv6(ctx)

@@ -55,6 +55,9 @@ func (ep *endpoint) join(ctx context.Context, sb *sandbox, options []EndpointOpt
 		return err
 	}
 	u.Push("leave in the driver", func(ctx context.Context) error { return entry.driver.Leave(ctx, &network, rec) })
+	if sandbox.Handover && rec.Interface != waitingInterface(rec) {
+		return invalid("interface %q: whoever the interface is handed over to chooses its name; leave it away", rec.Interface)
+	}
 
 	before := recordsOf(members)
 	listening := sb.startResolver(ctx, sandbox, append(slices.Clone(before), rec))
@@ -162,6 +165,9 @@ func (ep *endpoint) joinRecords(network *cnm.Network, sandbox *cnm.Sandbox, memb
 	rec = spec.record
 	rec.SandboxID = sandbox.ID
 	rec.Interface = freeInterface(interfacePrefix(network.Options), members)
+	if sandbox.Handover {
+		rec.Interface = waitingInterface(&rec)
+	}
 	rec.Priority = spec.priorities[rec.ID]
 	rec.Order = 1
 	var others []*cnm.Endpoint

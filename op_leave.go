@@ -185,7 +185,7 @@ func (c *controller) realiseDetachment(ctx context.Context, u *undo.Stack, d det
 			return err
 		}
 	}
-	if d.deleteSandbox && !sandbox.Host {
+	if d.deleteSandbox && sandbox.Own() {
 		return c.host.Namespaces().Delete(ctx, sandbox.Key)
 	}
 	return nil

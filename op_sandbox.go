@@ -44,6 +44,9 @@ func (c *controller) sandboxRecord(id, containerID string, options []SandboxOpti
 	if rec.Host && rec.External {
 		return nil, invalid("a sandbox cannot be the host's own namespace and an external one")
 	}
+	if rec.Handover && (rec.Host || rec.External) {
+		return nil, invalid("a sandbox whose interfaces are handed over has no namespace; leave away what says which")
+	}
 	rec.Ready = !rec.External
 	if !rec.Host {
 		rec.Key = c.paths.namespace(rec.ID)
@@ -75,7 +78,7 @@ func (c *controller) createSandbox(ctx context.Context, containerID string, opti
 	if err := c.record(ctx, &u, func(b *batch) { b.putSandbox(rec) }, func(b *batch) { b.delete(keySandbox + rec.ID) }); err != nil {
 		return nil, err
 	}
-	if rec.Ready && !rec.Host {
+	if rec.Ready && rec.Own() {
 		if err := c.host.Namespaces().Create(ctx, rec.Key); err != nil {
 			return nil, err
 		}
@@ -218,7 +221,7 @@ func (sb *sandbox) refresh(ctx context.Context, options []SandboxOption) (err er
 	if err != nil {
 		return err
 	}
-	rec.Host, rec.External, rec.Ready, rec.Key, rec.Created = old.Host, old.External, old.Ready, old.Key, old.Created
+	rec.Host, rec.External, rec.Handover, rec.Ready, rec.Key, rec.Created = old.Host, old.External, old.Handover, old.Ready, old.Key, old.Created
 	defer sb.c.track(rec.Owner())()
 	var u undo.Stack
 	defer u.OnError(ctx, &err)
@@ -315,10 +318,10 @@ func (p paths) namespace(sandboxID string) string {
 }
 
 // fillFiles chooses the paths that the caller left open. The host's own namespace
-// has the host's files.
+// has the host's files, and where interfaces are handed over somebody else has.
 func (p paths) fillFiles(rec *cnm.Sandbox) {
 	folder := filepath.Join(p.files, rec.ID)
-	if rec.Host {
+	if !rec.Own() {
 		return
 	}
 	if rec.HostsPath == "" {

@@ -45,6 +45,9 @@ func open(ctx context.Context, cfg *config.Config) (*controller, error) {
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
+	if cfg.Daemon.Transient && settings.UserlandProxy {
+		return nil, errors.Join(invalid("userland proxy: a transient controller ends before anybody connects; leave it away"), store.Close())
+	}
 	// The configuration is valid, and so is its mark.
 	mark, mask, _ := config.ParseMark(cfg.Daemon.AcceptMark)
 	host, err := kernel.Open(kernel.Options{
@@ -73,7 +76,7 @@ func assemble(ctx context.Context, cfg *config.Config, id string, store cnm.Stor
 	}
 	drivers := builtinDrivers(settings)
 	c := &controller{
-		id: id, host: host, store: store, drivers: drivers, config: *cfg,
+		id: id, host: host, store: store, drivers: drivers, config: *cfg, transient: cfg.Daemon.Transient,
 		log:        slog.Default().With("controller", shortID(id)),
 		announce:   announceSettings{count: cfg.Daemon.Announce.Count, interval: cfg.Daemon.Announce.Interval},
 		background: newBackground(), parents: newOpLock(),
@@ -89,6 +92,9 @@ func assemble(ctx context.Context, cfg *config.Config, id string, store cnm.Stor
 	}
 	if err := c.restore(ctx); err != nil {
 		return nil, err
+	}
+	if cfg.Daemon.Transient {
+		return c, nil
 	}
 	keep := func(rec *cnm.Sandbox) bool {
 		_, active := cfg.ActiveSandboxes[rec.ID]

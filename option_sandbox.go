@@ -153,6 +153,15 @@ func OptionUseExternalKey() SandboxOption {
 	return func(sb *sandboxSpec) { sb.record.External = true }
 }
 
+// OptionHandover says that somebody else, such as another engine, takes the interfaces to
+// the container and gives them their addresses and routes. Until then each waits on the
+// host, down and without addresses, under the name that EndpointInfo's record has as
+// Interface. Whoever takes it has it: Repair does not bring it back. There are no files
+// and no DNS server for such a sandbox.
+func OptionHandover() SandboxOption {
+	return func(sb *sandboxSpec) { sb.record.Handover = true }
+}
+
 // OptionIngress makes the sandbox the one of the cluster's ingress network, which
 // this version does not have.
 func OptionIngress() SandboxOption {

@@ -124,7 +124,7 @@ func (c *controller) deleteDead(ctx context.Context, keep func(*cnm.Sandbox) boo
 	dead := make(map[string]bool)
 	for _, sb := range c.allSandboxes() {
 		rec := sb.record.Load()
-		if rec.Host || !rec.Ready && keep(rec) {
+		if rec.Host || (rec.Handover || !rec.Ready) && keep(rec) {
 			continue
 		}
 		alive, err := c.host.Namespaces().Alive(ctx, rec.Key)
@@ -184,7 +184,7 @@ func (c *controller) lockAll(ctx context.Context) (release func(), err error) {
 func (c *controller) observeAll(ctx context.Context, sandboxes []*sandbox) ([]netstate.Part, error) {
 	namespaces := []string{""}
 	for _, sb := range sandboxes {
-		if rec := sb.record.Load(); rec.Ready && !rec.Host {
+		if rec := sb.record.Load(); rec.Ready && rec.Own() {
 			namespaces = append(namespaces, rec.Key)
 		}
 	}
@@ -238,7 +238,7 @@ func (m *mender) observed(wished []netstate.Part) []netstate.Part {
 			m.addForeign(&foreign, p)
 		}
 	}
-	return append(out, foreign)
+	return handOver(append(out, foreign), wished)
 }
 
 // addForeign adds what is nobody's on a link that the part names: an adopted bridge

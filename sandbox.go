@@ -75,7 +75,7 @@ func (sb *sandbox) Endpoints() []Endpoint {
 
 func (sb *sandbox) Statistics() (map[string]*types.InterfaceStatistics, error) {
 	rec := sb.record.Load()
-	if rec.Host || !rec.Ready {
+	if !rec.Own() || !rec.Ready {
 		return map[string]*types.InterfaceStatistics{}, nil
 	}
 	var links []string

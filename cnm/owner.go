@@ -11,3 +11,7 @@ func (e *Endpoint) Owner() string { return "endpoint/" + e.ID }
 
 // Owner returns the owner of the sandbox's own parts.
 func (s *Sandbox) Owner() string { return "sandbox/" + s.ID }
+
+// Own reports whether the sandbox has a namespace of its own to work in, now or once it
+// has been set.
+func (s *Sandbox) Own() bool { return !s.Host && !s.Handover }

@@ -218,6 +218,9 @@ type Sandbox struct {
 	// External says that somebody else makes the namespace; until it has been set
 	// Ready is false and nothing is done in it.
 	External bool `json:"external,omitempty"`
+	// Handover says that somebody else puts the interfaces where they belong, and gives them
+	// their addresses: they wait on the host. Key is then no more than a name.
+	Handover bool `json:"handover,omitempty"`
 	Ready    bool `json:"ready,omitempty"`
 	Ingress  bool `json:"ingress,omitempty"`
 

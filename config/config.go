@@ -96,6 +96,10 @@ type DaemonCfg struct {
 	// AcceptMark lets packets into all networks that bear this mark, written as mark or
 	// mark/mask in any base, such as "0x1/0xff". Empty means none.
 	AcceptMark string
+	// Transient says that the process ends with one operation. New then only loads the
+	// records: it repairs and watches nothing, and neither names nor ports are served by
+	// the process. Repair can be called.
+	Transient bool
 	// Announce says how new addresses are made known on the link.
 	Announce AnnounceCfg
 	// ClusterProvider is the cluster manager; nil means none.

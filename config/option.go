@@ -89,6 +89,12 @@ func OptionHostNamespace(path string) Option {
 	return func(c *Config) { c.Daemon.HostNamespace = path }
 }
 
+// OptionTransient says that the process ends with one operation, such as a program that a
+// runtime calls for each container: see DaemonCfg.Transient.
+func OptionTransient() Option {
+	return func(c *Config) { c.Daemon.Transient = true }
+}
+
 // OptionDefaultAddressPools sets what subnets are cut from; none means the built-in
 // pools.
 func OptionDefaultAddressPools(pools []AddressPool) Option {

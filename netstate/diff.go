@@ -343,7 +343,7 @@ func (d *differ) raiseLinks(namespace string) {
 	var rows []owned[Link]
 	for _, key := range d.to.links.keys {
 		row := d.to.links.rows[key]
-		if row.namespace != namespace {
+		if row.namespace != namespace || row.object.Handover {
 			continue
 		}
 		if have, ok := d.from.links.get(key); d.fresh[key] || !ok || have.object.Down {

@@ -129,6 +129,10 @@ func TestDiffGolden(t *testing.T) {
 		{"bridge-made-anew", edit(parts(one(network("red", "172.18.0.1/16")), ep1(), sb1), func(p []netstate.Part) {
 			p[0].Links[0].Kind = "dummy"
 		}), parts(red, ep1(), sb1)},
+		{"handed-over", nil, edit(endpoint("1", "br-red", "", "wait1", "172.18.0.2/16"), func(p []netstate.Part) {
+			p[1] = netstate.Part{Owner: p[1].Owner, Links: p[1].Links}
+			p[1].Links[0].Handover = true
+		})},
 		{"peer-moved", parts(red, ep1()), parts(red, endpoint("1", "br-red", ns, "eth7", "172.18.0.2/16"))},
 		{"end-in-container-lost", edit(parts(red, ep1(), sb1), func(p []netstate.Part) {
 			p[1].Links[0].Peer = netstate.Peer{}

@@ -118,6 +118,9 @@ type Link struct {
 	// as it stands, and never deletes it; without one it is made like any other. For a
 	// VLAN it takes any link of that name.
 	Adopt bool `json:"adopt,omitempty"`
+	// Handover says that somebody else takes the link to where it belongs, and then has it.
+	// It is made and marked, and never brought up.
+	Handover bool `json:"handover,omitempty"`
 	// Down is true only in observed links.
 	Down bool `json:"down,omitempty"`
 }
