@@ -98,6 +98,9 @@ const (
 type MendOptions struct {
 	// DryRun changes nothing.
 	DryRun bool
+	// Sandbox, if it is not empty, is the id of the one sandbox to mend, with its networks.
+	// What has no record is then left alone.
+	Sandbox string
 	// Progress, if it is not nil, is called after each network and sandbox, from one
 	// goroutine.
 	Progress func(done, total int, subject string)
