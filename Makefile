@@ -6,7 +6,7 @@ GO ?= go
 export GOFLAGS := $(GOFLAGS) -buildvcs=false
 
 .DEFAULT_GOAL := help
-.PHONY: help build dnet install deb test lint bench fuzz demo
+.PHONY: help build dnet dnet-cni install deb test lint bench fuzz demo
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ PREFIX ?= /usr/local
 
 dnet: ## build the program dnet, static, into bin/ (VERSION=)
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.stamp=$(VERSION)' -o bin/dnet ./cmd/dnet
+
+dnet-cni: ## build the CNI plugin, static, into bin/
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o bin/dnet-cni ./cmd/dnet-cni
 
 install: dnet ## install dnet, its units, man pages and completions (PREFIX=/usr/local, DESTDIR=)
 	install -D -m 755 bin/dnet '$(DESTDIR)$(PREFIX)/bin/dnet'

@@ -3,6 +3,7 @@ package libnetwork
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"maps"
 	"slices"
@@ -281,6 +282,13 @@ func (c *controller) AgentInitWait() {}
 
 func (c *controller) SetKeys([]*types.EncryptionKey) error {
 	return types.NotImplementedErrorf("set keys: this version has no clusters")
+}
+
+func (c *controller) CloseStore() error {
+	if !c.transient {
+		return operationError("close the store", cnm.E("", cnm.Forbidden, errors.New("the controller goes on: it was not made with OptionTransient")))
+	}
+	return operationError("close the store", c.store.Close())
 }
 
 // background owns the goroutines that outlive an operation.

@@ -94,6 +94,13 @@ const (
 	EventMissed EventAction = "missed"
 )
 
+// Transient is what a controller made with config.OptionTransient is besides.
+type Transient interface {
+	// CloseStore lets other processes at the records, while Stop may have to wait until the
+	// kernel has freed what was deleted. Nothing else may be called after it but Stop.
+	CloseStore() error
+}
+
 // MendOptions say how to mend.
 type MendOptions struct {
 	// DryRun changes nothing.

@@ -74,7 +74,7 @@ func (c *configuration) openController(ctx context.Context, lock *fileLock, left
 	controller, err := libnetwork.New(
 		config.OptionDataDir(c.dataDir), config.OptionExecRoot(c.execRoot), config.OptionFirewallBackend(c.firewall),
 		config.OptionLocalKVProviderConfig(&datastore.StoreConfig{ConnectionTimeout: max(left, time.Second)}),
-		config.OptionTransient(),
+		config.OptionTransient(), config.OptionAnnounce(c.attachment.announcements(), config.DefaultAnnounceInterval),
 	)
 	if err != nil {
 		return nil, err
@@ -105,8 +105,10 @@ func (b *local) close() error {
 	if b.controller == nil {
 		return nil
 	}
+	// The next operation need not wait until the kernel has freed what this one deleted.
+	err := errors.Join(b.controller.(libnetwork.Transient).CloseStore(), b.lock.release())
 	b.controller.Stop()
-	return b.lock.release()
+	return err
 }
 
 // add makes what there is not yet. If the machine turns out not to be what the records say,
@@ -147,7 +149,7 @@ func (b *local) attach(ctx context.Context, n libnetwork.Network, a *attachment)
 		return nil, err
 	}
 	u.Push("delete the endpoint", func(ctx context.Context) error { return ep.DeleteContext(ctx, true) })
-	if err := ep.JoinContext(ctx, sb); err != nil {
+	if err := ep.JoinContext(ctx, sb, a.joinOptions(ep)...); err != nil {
 		return nil, err
 	}
 	return b.describe(n.ID(), ep.ID())

@@ -83,7 +83,7 @@ func (f *firewall) use(ctx context.Context) (filter, error) {
 // warn says what others drop although it is accepted here.
 func (f *firewall) warn(ctx context.Context, opened filter) {
 	own, ok := opened.(*nft.Filter)
-	if !ok {
+	if !ok || f.options.Brief {
 		return // of iptables, ours comes first
 	}
 	obstacles, err := own.Obstacles(ctx)
@@ -106,6 +106,7 @@ func (f *firewall) open(backend string) (filter, error) {
 		return nft.Open(nft.Options{
 			Table: f.table(), Namespace: s.namespace.FD(),
 			AcceptMark: f.options.AcceptMark, AcceptMask: f.options.AcceptMask, LoopbackProxied: f.options.LoopbackProxied,
+			Brief: f.options.Brief,
 		})
 	case IPTables, IPTablesNFT, IPTablesLegacy:
 		return iptables.Open(f.iptables(backend))

@@ -183,4 +183,8 @@ type FirewallOptions struct {
 	Bus string
 	// LoopbackProxied leaves published ports on the host's loopback to a userland proxy.
 	LoopbackProxied bool
+	// Brief is for a process that ends with one operation: it takes the filter to hold what
+	// earlier ones put there, looks only if that turns out wrong, and does not warn of what
+	// others drop.
+	Brief bool
 }
