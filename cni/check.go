@@ -7,12 +7,10 @@ import (
 	"strings"
 
 	"github.com/containernetworking/cni/pkg/types"
-
-	"github.com/docker/libnetwork/cnm"
 )
 
 func errNoAttachment(c *configuration) error {
-	return cnm.E("", cnm.NotFound, fmt.Errorf("container %q has no interface %q in network %q; ADD comes first", c.attachment.container, c.attachment.ifname, c.network.Name))
+	return fail(types.ErrUnknownContainer, "container %q: has no interface %q in network %q; ADD comes first", c.attachment.container, c.attachment.ifname, c.network.Name)
 }
 
 // check compares the result of the ADD with the records, and these with the machine.

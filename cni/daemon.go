@@ -35,7 +35,7 @@ func openDaemon(c *configuration) (backend, error) {
 }
 
 func (d daemon) close() error {
-	d.Client.Close()
+	d.Close()
 	return nil
 }
 

@@ -58,7 +58,7 @@ func openLocal(ctx context.Context, command string, c *configuration) (backend, 
 	if err != nil {
 		return nil, err
 	}
-	b, err := c.openController(ctx, lock, time.Until(deadline))
+	b, err := c.openController(ctx, command, lock, time.Until(deadline))
 	if err != nil {
 		return nil, errors.Join(err, lock.release())
 	}
@@ -66,7 +66,7 @@ func openLocal(ctx context.Context, command string, c *configuration) (backend, 
 }
 
 // openController loads the records. What a boot has wiped out is made again.
-func (c *configuration) openController(ctx context.Context, lock *fileLock, left time.Duration) (*local, error) {
+func (c *configuration) openController(ctx context.Context, command string, lock *fileLock, left time.Duration) (*local, error) {
 	boot, err := os.ReadFile(bootIDFile)
 	if err != nil {
 		return nil, fail(types.ErrIOFailure, "identity of the boot: %s", err)
@@ -81,10 +81,17 @@ func (c *configuration) openController(ctx context.Context, lock *fileLock, left
 	}
 	b := &local{controller: controller, inspector: controller.(libnetwork.Inspector), lock: lock}
 	marker := filepath.Join(c.execRoot, "boot")
+	if program, err := os.Stat("/proc/self/exe"); err == nil {
+		// Another version of the plugin may render the same records otherwise.
+		boot = fmt.Appendf(boot, "%d %d\n", program.Size(), program.ModTime().UnixNano())
+	}
 	if seen, err := os.ReadFile(marker); err == nil && string(seen) == string(boot) {
 		return b, nil
 	}
 	if err := b.mend(ctx); err != nil {
+		if deletes := command == commandDelete || command == commandGC; deletes {
+			return b, nil // what is to be deleted need not be mended before
+		}
 		controller.Stop()
 		return nil, err
 	}
@@ -114,18 +121,22 @@ func (b *local) close() error {
 // add makes what there is not yet. If the machine turns out not to be what the records say,
 // as when somebody has deleted the bridge, it is mended, and the attachment tried again.
 func (b *local) add(ctx context.Context, c *configuration) (*attached, error) {
-	n, err := b.network(ctx, &c.network)
-	if err != nil {
-		return nil, err
-	}
-	made, err := b.attach(ctx, n, &c.attachment)
+	made, err := b.tryAdd(ctx, c)
 	if err != nil && !b.mended && (errors.Is(err, cnm.NotFound) || errors.Is(err, cnm.Internal)) {
 		if mendErr := b.mend(ctx); mendErr != nil {
 			return nil, errors.Join(err, mendErr)
 		}
-		made, err = b.attach(ctx, n, &c.attachment)
+		made, err = b.tryAdd(ctx, c)
 	}
 	return made, err
+}
+
+func (b *local) tryAdd(ctx context.Context, c *configuration) (*attached, error) {
+	n, err := b.network(ctx, &c.network)
+	if err != nil {
+		return nil, err
+	}
+	return b.attach(ctx, n, &c.attachment)
 }
 
 // attach makes the sandbox, if it is the container's first interface, and the endpoint.

@@ -184,7 +184,7 @@ type FirewallOptions struct {
 	// LoopbackProxied leaves published ports on the host's loopback to a userland proxy.
 	LoopbackProxied bool
 	// Brief is for a process that ends with one operation: it takes the filter to hold what
-	// earlier ones put there, looks only if that turns out wrong, and does not warn of what
-	// others drop.
+	// earlier ones put there, and does not warn of what others drop. If there is nothing to
+	// add to, Apply is NotFound until Observe was called.
 	Brief bool
 }

@@ -26,6 +26,7 @@ type Options struct {
 	// proxy.
 	LoopbackProxied bool
 	// Brief is for a process that ends with one operation: what is there is read only if the
-	// kernel finds that a change does not fit.
+	// kernel finds that a change does not fit. Additions to a table that is not there are
+	// NotFound, until Observe has looked.
 	Brief bool
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/google/nftables"
@@ -97,7 +98,12 @@ func (f *Filter) Apply(ctx context.Context, changes netstate.Changes) error {
 	defer f.mu.Unlock()
 	if f.options.Brief && f.present == nil {
 		err := f.attemptUnseen(changes)
-		if err == nil || !mayPass(err) {
+		adds := slices.ContainsFunc(changes, func(c netstate.Change) bool { return c.Verb == netstate.Add })
+		switch {
+		case adds && errors.Is(err, unix.ENOENT):
+			// To make a table of these changes alone would leave out everything before.
+			return cnm.E("nftables", cnm.NotFound, fmt.Errorf("table %q: is not as it was made; repair it", f.table.Name))
+		case err == nil || !mayPass(err):
 			return errno.Wrap("nftables", err)
 		}
 	}
