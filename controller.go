@@ -67,6 +67,8 @@ type controller struct {
 	// does not take what is being made for garbage.
 	busy    map[string]int
 	stopped bool
+	// postponed is what the next commit writes besides.
+	postponed batch
 }
 
 // New returns a controller. On a data dir that has been used before it finds what
@@ -244,6 +246,9 @@ func (c *controller) Stop() {
 	c.stopped = true
 	c.mu.Unlock()
 	c.background.stop()
+	if err := c.commit(context.Background(), &batch{}); err != nil {
+		c.log.Error("stop: write the last records", "error", err)
+	}
 	c.events.Close()
 	c.stopServing()
 	_ = c.forwarder.Close() // it is always nil
@@ -288,7 +293,7 @@ func (c *controller) CloseStore() error {
 	if !c.transient {
 		return operationError("close the store", cnm.E("", cnm.Forbidden, errors.New("the controller goes on: it was not made with OptionTransient")))
 	}
-	return operationError("close the store", c.store.Close())
+	return operationError("close the store", errors.Join(c.commit(context.Background(), &batch{}), c.store.Close()))
 }
 
 // background owns the goroutines that outlive an operation.

@@ -78,7 +78,11 @@ func (c *controller) createSandbox(ctx context.Context, containerID string, opti
 		return nil, cnm.E("", cnm.Exists, errors.New("the container has a sandbox already; delete that first"))
 	}
 	u.Push("release the container's id", func(context.Context) error { c.release(c.containers, containerID); return nil })
-	if err := c.record(ctx, &u, func(b *batch) { b.putSandbox(rec) }, func(b *batch) { b.delete(keySandbox + rec.ID) }); err != nil {
+	commit := c.commit
+	if rec.Foreign {
+		commit = c.postpone
+	}
+	if err := c.recordBy(ctx, commit, &u, func(b *batch) { b.putSandbox(rec) }, func(b *batch) { b.delete(keySandbox + rec.ID) }); err != nil {
 		return nil, err
 	}
 	if rec.Ready && rec.Own() {

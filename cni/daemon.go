@@ -39,21 +39,31 @@ func (d daemon) close() error {
 	return nil
 }
 
-func (d daemon) add(ctx context.Context, c *configuration) (_ *attached, err error) {
+// add asks for what is usual, and looks at what there is only if the daemon refuses.
+func (d daemon) add(ctx context.Context, c *configuration) (*attached, error) {
 	n, err := d.network(ctx, &c.network)
 	if err != nil {
 		return nil, err
 	}
-	a := &c.attachment
-	if err := d.dropStale(ctx, n.Name, a); err != nil {
-		return nil, err
+	made, err := d.attach(ctx, c, n, nil)
+	if errors.Is(err, cnm.Exists) {
+		if err := d.dropStale(ctx, n.Name, &c.attachment); err != nil {
+			return nil, err
+		}
+		sb, err := d.sandbox(ctx, c.attachment.container)
+		if err != nil {
+			return nil, err
+		}
+		return d.attach(ctx, c, n, sb)
 	}
+	return made, err
+}
+
+// attach makes the sandbox, if the container has none, and connects it.
+func (d daemon) attach(ctx context.Context, c *configuration, n api.Network, sb *api.Sandbox) (_ *attached, err error) {
+	a := &c.attachment
 	var u undo.Stack
 	defer u.OnError(ctx, &err)
-	sb, err := d.sandbox(ctx, a.container)
-	if err != nil {
-		return nil, err
-	}
 	if sb == nil {
 		id, err := d.CreateSandbox(ctx, d.sandboxCreate(c))
 		if err != nil {
