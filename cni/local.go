@@ -131,10 +131,16 @@ func (b *local) add(ctx context.Context, c *configuration) (*attached, error) {
 	return made, err
 }
 
-func (b *local) tryAdd(ctx context.Context, c *configuration) (*attached, error) {
-	n, err := b.network(ctx, &c.network)
+// tryAdd takes a network back that it has made for an attachment that then fails.
+func (b *local) tryAdd(ctx context.Context, c *configuration) (_ *attached, err error) {
+	n, fresh, err := b.network(ctx, &c.network)
 	if err != nil {
 		return nil, err
+	}
+	var u undo.Stack
+	defer u.OnError(ctx, &err)
+	if fresh {
+		u.Push("delete the network", n.DeleteContext)
 	}
 	return b.attach(ctx, n, &c.attachment)
 }

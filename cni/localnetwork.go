@@ -13,27 +13,29 @@ import (
 	"github.com/docker/libnetwork/cnm"
 )
 
-// network returns the network, made if it is missing. If the configuration has changed
-// since, it is made anew, which takes that nobody is in it.
-func (b *local) network(ctx context.Context, wish *network) (libnetwork.Network, error) {
-	n, err := b.controller.NetworkByName(wish.Name)
+// network returns the network, made if it is missing: then it is fresh. If the
+// configuration has changed since, it is made anew, which takes that nobody is in it.
+func (b *local) network(ctx context.Context, wish *network) (n libnetwork.Network, fresh bool, err error) {
+	n, err = b.controller.NetworkByName(wish.Name)
 	switch {
 	case errors.Is(err, cnm.NotFound):
-		return b.createNetwork(ctx, wish)
+		n, err = b.createNetwork(ctx, wish)
+		return n, true, err
 	case err != nil:
-		return nil, err
+		return nil, false, err
 	}
 	differs := wish.differs(b.summary(n))
 	if differs == "" {
-		return n, nil
+		return n, false, nil
 	}
 	if used := len(n.Endpoints()); used > 0 {
-		return nil, invalid("network %q: was made with another configuration (%s) and has %d containers; put that back, or remove them first", wish.Name, differs, used)
+		return nil, false, invalid("network %q: was made with another configuration (%s) and has %d containers; put that back, or remove them first", wish.Name, differs, used)
 	}
 	if err := n.DeleteContext(ctx); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	return b.createNetwork(ctx, wish)
+	n, err = b.createNetwork(ctx, wish)
+	return n, true, err
 }
 
 func (b *local) createNetwork(ctx context.Context, wish *network) (libnetwork.Network, error) {
