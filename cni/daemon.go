@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/containernetworking/cni/pkg/types"
 
@@ -113,14 +114,27 @@ func describeEndpoint(n api.Network, e api.Endpoint) *attached {
 	return out
 }
 
-// network returns the network, made if it is missing; another process may make it at the
-// same time.
+// Another process may make a network at the same time: its name is taken before it can be
+// found. That takes some milliseconds; who waits longer is told.
+const (
+	creationPause = 5 * time.Millisecond
+	longestWait   = 10 * time.Second
+)
+
+// network returns the network, made if it is missing.
 func (d daemon) network(ctx context.Context, wish *network) (api.Network, error) {
+	ctx, cancel := context.WithTimeout(ctx, longestWait)
+	defer cancel()
 	n, err := d.Network(ctx, wish.Name)
-	if errors.Is(err, cnm.NotFound) {
-		_, err = d.CreateNetwork(ctx, wish.create())
-		if err == nil || errors.Is(err, cnm.Exists) {
-			n, err = d.Network(ctx, wish.Name)
+	for errors.Is(err, cnm.NotFound) {
+		if _, err = d.CreateNetwork(ctx, wish.create()); err != nil && !errors.Is(err, cnm.Exists) {
+			break
+		}
+		if n, err = d.Network(ctx, wish.Name); errors.Is(err, cnm.NotFound) {
+			select {
+			case <-ctx.Done():
+			case <-time.After(creationPause):
+			}
 		}
 	}
 	if err != nil {
