@@ -52,14 +52,7 @@ func (c *configuration) decodeRuntime(o *object, r *request) error {
 		run.addresses("ips", ips, a)
 	}
 	run.take("mac", &a.mac)
-	var aliases []string
-	run.take("aliases", &aliases)
-	for _, alias := range aliases {
-		a.alias(alias)
-	}
-	if len(a.aliases) > mostAliases {
-		run.refuse("aliases", aliases, "are more than "+strconv.Itoa(mostAliases))
-	}
+	run.aliases(c.name, a)
 	run.ports(a)
 	run.bandwidth(a)
 	dns := run.child("dns")
@@ -176,6 +169,25 @@ func (a *attachment) address(text string) string {
 	}
 	*place = address
 	return ""
+}
+
+// aliases takes the capability of that name: a list, or as podman writes it, an object with
+// a list for each network.
+func (o *object) aliases(network string, a *attachment) {
+	var list []string
+	var byNetwork map[string][]string
+	if json.Unmarshal(o.members["aliases"], &byNetwork) == nil {
+		o.take("aliases", &byNetwork)
+		list = byNetwork[network]
+	} else {
+		o.take("aliases", &list)
+	}
+	for _, alias := range list {
+		a.alias(alias)
+	}
+	if len(a.aliases) > mostAliases {
+		o.refuse("aliases", list, "are more than "+strconv.Itoa(mostAliases))
+	}
 }
 
 // alias takes a name, each once; an empty one is none.

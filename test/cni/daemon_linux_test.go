@@ -17,8 +17,8 @@ import (
 
 // daemon is a process of dnet that the machine's plugin asks.
 type daemon struct {
-	m      *machine
-	socket string
+	m            *machine
+	socket, file string
 	*exec.Cmd
 	log strings.Builder
 }
@@ -31,14 +31,13 @@ func (m *machine) withDaemon() *daemon {
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	d := &daemon{m: m, socket: filepath.Join(folder, "s")}
+	d := &daemon{m: m, socket: filepath.Join(folder, "s"), file: filepath.Join(folder, "libnetwork.toml")}
 	m.configuration["socket"] = d.socket
-	file := filepath.Join(folder, "libnetwork.toml")
 	text := fmt.Sprintf("[daemon]\nhostnamespace = %q\ndatadir = %q\nexecroot = %q\n", m.host, folder, filepath.Join(folder, "run"))
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(d.file, []byte(text), 0o600); err != nil {
 		m.t.Fatal(err)
 	}
-	d.start(file)
+	d.start()
 	m.t.Cleanup(func() {
 		if d.ProcessState == nil {
 			m.must(m.call("GC", key{}, nil))
@@ -52,9 +51,9 @@ func (m *machine) withDaemon() *daemon {
 	return d
 }
 
-func (d *daemon) start(file string) {
+func (d *daemon) start() {
 	d.m.t.Helper()
-	d.Cmd = exec.Command(program(d.m.t, buildDaemon), "daemon", "-c", file, "-H", "unix://"+d.socket, "--no-default-network")
+	d.Cmd = exec.Command(program(d.m.t, buildDaemon), "daemon", "-c", d.file, "-H", "unix://"+d.socket, "--no-default-network")
 	d.Stdout, d.Stderr = &d.log, &d.log
 	if err := d.Start(); err != nil {
 		d.m.t.Fatal(err)
