@@ -38,7 +38,14 @@ func (b *local) network(ctx context.Context, wish *network) (n libnetwork.Networ
 	return n, true, err
 }
 
+// createNetwork first makes sure of the networks there are: should the packet filter have
+// lost them, it would look whole again with the new one.
 func (b *local) createNetwork(ctx context.Context, wish *network) (libnetwork.Network, error) {
+	if !b.mended && len(b.controller.Networks()) > 0 {
+		if err := b.mend(ctx); err != nil {
+			return nil, err
+		}
+	}
 	var pools [2][]*libnetwork.IpamConf
 	for _, s := range wish.Subnets {
 		family := 0

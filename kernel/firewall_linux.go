@@ -156,7 +156,8 @@ func (f *firewall) apply(ctx context.Context, changes netstate.Changes) error {
 }
 
 // zoneFor returns the zone that has to follow the changes. In a process that ends with one
-// operation it is opened when something concerns it: a network that comes or goes.
+// operation it is opened, and the filter read, when a network comes or goes: that concerns
+// the zone, and may make the filter's table or end it.
 func (f *firewall) zoneFor(ctx context.Context, filter filter, changes netstate.Changes) (*zone, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -166,6 +167,9 @@ func (f *firewall) zoneFor(ctx context.Context, filter filter, changes netstate.
 	})
 	if !f.options.Brief || f.zone != nil || !concerned {
 		return f.zone, nil
+	}
+	if _, err := filter.Observe(ctx); err != nil {
+		return nil, err
 	}
 	var err error
 	f.zone, err = f.openZone(ctx, filter)

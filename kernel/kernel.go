@@ -185,6 +185,6 @@ type FirewallOptions struct {
 	LoopbackProxied bool
 	// Brief is for a process that ends with one operation: it takes the filter to hold what
 	// earlier ones put there, and does not warn of what others drop. If there is nothing to
-	// add to, Apply is NotFound until Observe was called.
+	// add to, Apply is NotFound until Observe was called, or a network comes.
 	Brief bool
 }
