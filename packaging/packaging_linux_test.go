@@ -27,7 +27,7 @@ func TestPackage(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, wanted := range []string{
-		"./usr/bin/libnetwork-dnet\n", "./lib/systemd/system/libnetwork-dnet.service\n", "./lib/systemd/system/libnetwork-dnet.socket\n",
+		"./usr/bin/libnetwork-dnet\n", "./usr/lib/cni/dnet-cni\n", "./usr/share/doc/libnetwork-dnet/examples/10-dnet.conflist\n", "./lib/systemd/system/libnetwork-dnet.service\n", "./lib/systemd/system/libnetwork-dnet.socket\n",
 		"./usr/share/man/man8/libnetwork-dnet.8.gz\n", "./usr/share/doc/libnetwork-dnet/examples/libnetwork.toml\n",
 	} {
 		if !strings.Contains(string(out), wanted) {

@@ -118,7 +118,7 @@ func TestKilled(t *testing.T) {
 	m.must(m.call("ADD", m.container(), published(8079)))
 	usual := 2 * time.Since(begin)
 	killed := 0
-	for i := range 40 {
+	for i := range 24 {
 		k := m.container()
 		c := m.prepare("ADD", k, published(8080))
 		if err := kerneltest.Do(m.host, c.Start); err != nil {
@@ -150,7 +150,7 @@ func TestKilled(t *testing.T) {
 		m.must(m.call("DEL", k, published(8080)))
 	}
 	if killed < 5 {
-		t.Errorf("only %d of 40 were killed before their end", killed)
+		t.Errorf("only %d of 24 were killed before their end", killed)
 	}
 }
 
