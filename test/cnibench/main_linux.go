@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/docker/libnetwork/kernel/kerneltest"
@@ -71,6 +72,8 @@ type contender struct {
 	peer
 	attached, detached []time.Duration
 	parallel           time.Duration
+	// busy is the processor time of all attachments and detachments one by one.
+	busy time.Duration
 }
 
 // bench is one run.
@@ -78,7 +81,9 @@ type bench struct {
 	folder, reference string
 	ports             int
 	contenders        []*contender
-	stops             []func()
+	// cpu is the processor time of all processes so far, in nanoseconds.
+	cpu   atomic.Int64
+	stops []func()
 }
 
 // add takes a peer if its program is there.
@@ -116,7 +121,7 @@ func (b *bench) run(rounds, held int) error {
 	}
 	for i := range rounds {
 		for _, c := range b.contenders {
-			number := held + 2 + i%100
+			number, before := held+2+i%100, b.cpu.Load()
 			took, err := b.one(c, number, true)
 			if err != nil {
 				return err
@@ -126,6 +131,7 @@ func (b *bench) run(rounds, held int) error {
 				return err
 			}
 			c.detached = append(c.detached, took)
+			c.busy += time.Duration(b.cpu.Load() - before)
 		}
 	}
 	for _, c := range b.contenders {
@@ -197,18 +203,18 @@ func loopbackUp() error { return nil }
 
 func (b *bench) print(rounds, held int) {
 	fmt.Printf("%d containers one by one, %d there before, %d published ports each; medians in ms\n\n", rounds, held, b.ports)
-	fmt.Printf("| %-28s | ADD | (least) | DEL | (least) | ADD, %d at once |\n|---|---|---|---|---|---|\n", "", workers)
+	fmt.Printf("| %-28s | ADD | (least) | DEL | (least) | ADD, %d at once | CPU of both |\n|---|---|---|---|---|---|---|\n", "", workers)
 	for _, c := range b.contenders {
 		slices.Sort(c.attached)
 		slices.Sort(c.detached)
-		fmt.Printf("| %-28s | %s | %s | %s | %s | %s |\n", c.name, ms(c.attached[len(c.attached)/2]), ms(c.attached[0]),
-			ms(c.detached[len(c.detached)/2]), ms(c.detached[0]), ms(c.parallel))
+		fmt.Printf("| %-28s | %s | %s | %s | %s | %s | %s |\n", c.name, ms(c.attached[len(c.attached)/2]), ms(c.attached[0]),
+			ms(c.detached[len(c.detached)/2]), ms(c.detached[0]), ms(c.parallel), ms(c.busy/time.Duration(rounds)))
 	}
 	first := b.contenders[0]
 	fmt.Println()
 	for _, c := range b.contenders[1:] {
-		fmt.Printf("%s takes %.1f times as long for ADD, %.1f times for DEL, %.1f times for ADD at once\n", c.name,
-			ratio(c.attached, first.attached), ratio(c.detached, first.detached), float64(c.parallel)/float64(first.parallel))
+		fmt.Printf("%s takes %.1f times as long for ADD, %.1f times for DEL, %.1f times for ADD at once, %.1f times the processor\n", c.name,
+			ratio(c.attached, first.attached), ratio(c.detached, first.detached), float64(c.parallel)/float64(first.parallel), float64(c.busy)/float64(first.busy))
 	}
 }
 

@@ -17,8 +17,11 @@ import (
 // object is what is written as a JSON object.
 type object = map[string]any
 
+// spent notes the processor time of a process that has ended, with those that it waited for.
+func (b *bench) spent(p *os.ProcessState) { b.cpu.Add(int64(p.UserTime() + p.SystemTime())) }
+
 // call runs a plugin, as libcni does.
-func call(program, command string, number int, namespace string, configuration object) ([]byte, error) {
+func (b *bench) call(program, command string, number int, namespace string, configuration object) ([]byte, error) {
 	text, err := json.Marshal(configuration)
 	if err != nil {
 		return nil, err
@@ -30,6 +33,9 @@ func call(program, command string, number int, namespace string, configuration o
 	var complaints bytes.Buffer
 	c.Stderr = &complaints
 	out, err := c.Output()
+	if c.ProcessState != nil {
+		b.spent(c.ProcessState)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: %w: %s%s", filepath.Base(program), command, err, out, complaints.String())
 	}
@@ -62,12 +68,12 @@ func (o ours) configuration(b *bench, number int) object {
 }
 
 func (o ours) attach(b *bench, number int, namespace string) error {
-	_, err := call(o.program, "ADD", number, namespace, o.configuration(b, number))
+	_, err := b.call(o.program, "ADD", number, namespace, o.configuration(b, number))
 	return err
 }
 
 func (o ours) detach(b *bench, number int, namespace string) error {
-	_, err := call(o.program, "DEL", number, namespace, o.configuration(b, number))
+	_, err := b.call(o.program, "DEL", number, namespace, o.configuration(b, number))
 	return err
 }
 
@@ -123,12 +129,12 @@ func (r reference) configurations(b *bench, number int) (bridge, portmap object)
 
 func (r reference) attach(b *bench, number int, namespace string) error {
 	bridge, portmap := r.configurations(b, number)
-	out, err := call(filepath.Join(r.folder, "bridge"), "ADD", number, namespace, bridge)
+	out, err := b.call(filepath.Join(r.folder, "bridge"), "ADD", number, namespace, bridge)
 	if err != nil || b.ports == 0 {
 		return err
 	}
 	portmap["prevResult"] = json.RawMessage(out)
-	if out, err = call(filepath.Join(r.folder, "portmap"), "ADD", number, namespace, portmap); err != nil {
+	if out, err = b.call(filepath.Join(r.folder, "portmap"), "ADD", number, namespace, portmap); err != nil {
 		return err
 	}
 	return os.WriteFile(namespace+".result", out, 0o600)
@@ -142,11 +148,11 @@ func (r reference) detach(b *bench, number int, namespace string) error {
 			return err
 		}
 		portmap["prevResult"], bridge["prevResult"] = json.RawMessage(out), json.RawMessage(out)
-		if _, err := call(filepath.Join(r.folder, "portmap"), "DEL", number, namespace, portmap); err != nil {
+		if _, err := b.call(filepath.Join(r.folder, "portmap"), "DEL", number, namespace, portmap); err != nil {
 			return err
 		}
 	}
-	_, err := call(filepath.Join(r.folder, "bridge"), "DEL", number, namespace, bridge)
+	_, err := b.call(filepath.Join(r.folder, "bridge"), "DEL", number, namespace, bridge)
 	return err
 }
 
@@ -173,7 +179,11 @@ func (a avark) run(b *bench, verb string, number int, namespace string) error {
 	}
 	c := exec.Command(a.program, "--config", "/run/netavark", verb, namespace)
 	c.Stdin = bytes.NewReader(text)
-	if out, err := c.CombinedOutput(); err != nil {
+	out, err := c.CombinedOutput()
+	if c.ProcessState != nil {
+		b.spent(c.ProcessState)
+	}
+	if err != nil {
 		return fmt.Errorf("netavark %s: %w: %s", verb, err, out)
 	}
 	return nil
