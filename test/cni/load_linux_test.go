@@ -114,10 +114,8 @@ func TestAtOnce(t *testing.T) {
 // take away.
 func TestKilled(t *testing.T) {
 	m := newMachine(t)
-	begin := time.Now()
 	m.must(m.call("ADD", m.container(), published(8079)))
-	usual := 2 * time.Since(begin)
-	killed := 0
+	usual, killed := 10*time.Millisecond, 0
 	for i := range 24 {
 		k := m.container()
 		c := m.prepare("ADD", k, published(8080))
@@ -144,9 +142,11 @@ func TestKilled(t *testing.T) {
 			t.Fatalf("killed, and there is\n%s", rules)
 		}
 		// The same container, its address and its port can be had at once.
+		begin := time.Now()
 		if got := m.must(m.call("ADD", k, published(8080))); got.address(t, 0) != "10.20.0.3" {
 			t.Fatalf("killed, and an address is lost: got %s", got.address(t, 0))
 		}
+		usual = min(time.Since(begin), 2*usual) // as busy as the machine is now
 		m.must(m.call("DEL", k, published(8080)))
 	}
 	if killed < 5 {
@@ -243,6 +243,32 @@ func TestStatus(t *testing.T) {
 	m.refused(m.call("ADD", m.container(), small), 7, "put that back, or remove them first")
 	for _, changed := range []object{{"internal": true}, {"mtu": 1400}, {"driver": "macvlan"}, {"gateway": "10.20.0.9"}} {
 		m.refused(m.call("ADD", m.container(), changed), 7, fmt.Sprintf("network %q: was made with another configuration", "blue"))
+	}
+}
+
+// TestStatusOfKernel: what this kernel lacks is named before a container needs it, and what
+// it has works.
+func TestStatusOfKernel(t *testing.T) {
+	for _, driver := range []string{"bridge", "macvlan", "ipvlan"} {
+		m := newMachine(t)
+		conf := object{"driver": driver}
+		status, k := m.call("STATUS", key{}, conf), m.container()
+		if status.status != 0 {
+			m.refused(status, 50, "this kernel has no "+driver)
+			m.refused(m.call("ADD", k, conf), 2, "this kernel has no "+driver)
+			continue
+		}
+		if driver != "bridge" {
+			// Without a parent it hangs on a dummy, which is a kernel's own matter.
+			m.exec("ip", "link", "add", "parent0", "type", "veth", "peer", "name", "wire0")
+			conf["master"] = "parent0"
+		}
+		m.must(m.call("ADD", k, conf))
+		m.must(m.call("DEL", k, conf))
+		if driver != "bridge" {
+			m.must(m.call("GC", key{}, nil))
+			m.exec("ip", "link", "del", "parent0")
+		}
 	}
 }
 
