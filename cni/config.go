@@ -41,7 +41,8 @@ type configuration struct {
 	// socket is that of the daemon; empty means that there is none.
 	socket            string
 	dataDir, execRoot string
-	lockTimeout       time.Duration
+	// lockTimeout is how long to wait for other operations, or for the daemon.
+	lockTimeout time.Duration
 	// firewall is the back end of the packet filter; empty leaves it to the library.
 	firewall   string
 	network    network

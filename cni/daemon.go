@@ -290,20 +290,15 @@ func (d daemon) status(ctx context.Context, c *configuration) error {
 
 // collect leaves alone what is not of this plugin's making: others use the daemon too.
 func (d daemon) collect(ctx context.Context, network string, valid map[key]bool) error {
-	attachments, err := d.Endpoints(ctx, client.EndpointFilter{Network: network, Labels: []string{labelContainer}})
+	found, err := d.Endpoints(ctx, client.EndpointFilter{Network: network, Labels: []string{labelContainer}})
 	if err != nil && !errors.Is(err, cnm.NotFound) {
 		return err
 	}
-	var errs []error
-	for _, ep := range attachments {
-		k := keyOf(ep.Labels)
-		if valid[k] {
-			continue
-		}
-		if err := d.delete(ctx, network, k); err != nil {
-			errs = append(errs, fmt.Errorf("container %q, interface %q: %w", k.container, k.ifname, err))
-		}
+	var attachments []key
+	for _, ep := range found {
+		attachments = append(attachments, keyOf(ep.Labels))
 	}
+	errs := removeInvalid(attachments, valid, func(k key) error { return d.delete(ctx, network, k) })
 	if _, err := d.Repair(ctx, client.RepairOptions{}); err != nil {
 		errs = append(errs, err)
 	}

@@ -3,7 +3,6 @@ package cni
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math"
 
 	"github.com/containernetworking/cni/pkg/types"
@@ -57,13 +56,13 @@ func (b *local) collect(ctx context.Context, network string, valid map[key]bool)
 	var errs []error
 	n, err := b.controller.NetworkByName(network)
 	if err == nil {
+		var attachments []key
 		for _, rec := range b.inspector.Records().Endpoints {
-			if k := keyOf(rec.Labels); rec.NetworkID == n.ID() && k.container != "" && !valid[k] {
-				if err := b.delete(ctx, network, k); err != nil {
-					errs = append(errs, fmt.Errorf("container %q, interface %q: %w", k.container, k.ifname, err))
-				}
+			if rec.NetworkID == n.ID() {
+				attachments = append(attachments, keyOf(rec.Labels))
 			}
 		}
+		errs = removeInvalid(attachments, valid, func(k key) error { return b.delete(ctx, network, k) })
 	} else {
 		errs = append(errs, ignoreGone(err))
 	}

@@ -127,6 +127,12 @@ func checkNamespace(path string) error {
 
 // perform opens where the records are and does what was asked.
 func perform(ctx context.Context, r *request, c *configuration) (result *types100.Result, err error) {
+	if c.socket != "" {
+		// A daemon that hangs is one that does not answer.
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, c.lockTimeout)
+		defer cancel()
+	}
 	b, err := open(ctx, r.command, c)
 	if b == nil || err != nil {
 		return nil, opened(r.command, err)
@@ -184,6 +190,21 @@ func add(ctx context.Context, b backend, c *configuration) (*types100.Result, er
 		return nil, err
 	}
 	return made.result(c), nil
+}
+
+// removeInvalid takes away attachments that are not valid. One trouble does not keep it from
+// the rest.
+func removeInvalid(attachments []key, valid map[key]bool, remove func(key) error) []error {
+	var errs []error
+	for _, k := range attachments {
+		if k.container == "" || valid[k] {
+			continue // the former are not of this plugin's making
+		}
+		if err := remove(k); err != nil {
+			errs = append(errs, fmt.Errorf("container %q, interface %q: %w", k.container, k.ifname, err))
+		}
+	}
+	return errs
 }
 
 // collect reads what GC is to leave.

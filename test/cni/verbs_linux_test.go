@@ -211,3 +211,49 @@ func TestPackets(t *testing.T) {
 		t.Errorf("after DEL the port says %q", said)
 	}
 }
+
+// TestTwoNetworks: a container in two of them has two interfaces, and leaves one by one.
+func TestTwoNetworks(t *testing.T) {
+	m := newMachine(t)
+	k := m.container()
+	red := with(m.configuration, object{"name": "red", "subnet": "10.21.0.0/16"})
+	m.must(m.call("ADD", k, nil))
+	second := k
+	second.ifname = "net1"
+	m.must(m.call("ADD", second, red))
+	for _, gateway := range []string{"10.20.0.1", "10.21.0.1"} {
+		if err := kerneltest.Ping(k.netns, netip.MustParseAddr(gateway)); err != nil {
+			t.Error(err)
+		}
+	}
+	if routes := run(t, k.netns, "ip", "route"); strings.Count(routes, "default") != 1 {
+		t.Errorf("routes are\n%s", routes)
+	}
+	m.must(m.call("DEL", k, nil))
+	// The default route is now by the other.
+	if routes := run(t, k.netns, "ip", "route"); !strings.Contains(routes, "default via 10.21.0.1 dev net1") {
+		t.Errorf("routes are\n%s", routes)
+	}
+	m.must(m.call("DEL", second, red))
+	m.must(m.call("GC", key{}, red))
+}
+
+// TestIPTables: with the other back end of the packet filter.
+func TestIPTables(t *testing.T) {
+	m := newMachine(t)
+	m.configuration["firewall"] = "iptables"
+	one, two := m.container(), m.container()
+	made := m.must(m.call("ADD", one, published(8080)))
+	m.must(m.call("ADD", two, nil))
+	kerneltest.Serve(t, one.netns, "one", 80)
+	for _, namespace := range []string{m.host, two.netns} {
+		if said, err := kerneltest.Ask(namespace, "tcp", "10.20.0.1:8080", 5*time.Second); err != nil || !strings.HasPrefix(said, "one") {
+			t.Errorf("the port says %q: %v", said, err)
+		}
+	}
+	m.must(m.call("CHECK", one, with(published(8080), object{"prevResult": made.took})))
+	m.must(m.call("DEL", one, published(8080)))
+	if rules := m.exec("iptables-save"); strings.Contains(rules, "8080") {
+		t.Errorf("the port is left:\n%s", rules)
+	}
+}
