@@ -23,8 +23,9 @@ PREFIX ?= /usr/local
 dnet: ## build the program dnet, static, into bin/ (VERSION=)
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.stamp=$(VERSION)' -o bin/dnet ./cmd/dnet
 
+# The plugin starts for each container: with the tag it has no stores on servers.
 dnet-cni: ## build the CNI plugin, static, into bin/
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o bin/dnet-cni ./cmd/dnet-cni
+	CGO_ENABLED=0 $(GO) build -trimpath -tags localstores -ldflags '-s -w' -o bin/dnet-cni ./cmd/dnet-cni
 
 install: dnet ## install dnet, its units, man pages and completions (PREFIX=/usr/local, DESTDIR=)
 	install -D -m 755 bin/dnet '$(DESTDIR)$(PREFIX)/bin/dnet'

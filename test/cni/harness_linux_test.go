@@ -20,20 +20,23 @@ import (
 
 func TestMain(m *testing.M) { kerneltest.Main(m) }
 
-// build builds a program of the tree, once, and returns its path.
-func build(name string) func() (string, error) {
+// build builds a program of the tree, once, as it is released, and returns its path. What
+// it starts itself is built beside it.
+func build(name string, more ...string) func() (string, error) {
 	return sync.OnceValues(func() (string, error) {
 		folder, err := os.MkdirTemp("", "cni")
 		if err != nil {
 			return "", err
 		}
-		path := filepath.Join(folder, name)
-		command := exec.Command("go", "build", "-o", path, "../../cmd/"+name)
-		command.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := command.CombinedOutput(); err != nil {
-			return "", fmt.Errorf("%w: %s", err, out)
+		for _, one := range append(more, name) {
+			arguments := []string{"build", "-tags", "localstores", "-o", filepath.Join(folder, one), "../../cmd/" + one}
+			command := exec.Command("go", arguments...)
+			command.Env = append(os.Environ(), "CGO_ENABLED=0")
+			if out, err := command.CombinedOutput(); err != nil {
+				return "", fmt.Errorf("%w: %s", err, out)
+			}
 		}
-		return path, nil
+		return filepath.Join(folder, name), nil
 	})
 }
 
