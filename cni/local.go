@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -58,7 +59,7 @@ func openLocal(ctx context.Context, command string, c *configuration) (backend, 
 	if err != nil {
 		return nil, err
 	}
-	b, err := c.openController(ctx, command, lock, time.Until(deadline))
+	b, err := c.openController(ctx, lock, time.Until(deadline))
 	if err != nil {
 		return nil, errors.Join(err, lock.release())
 	}
@@ -66,7 +67,7 @@ func openLocal(ctx context.Context, command string, c *configuration) (backend, 
 }
 
 // openController loads the records. What a boot has wiped out is made again.
-func (c *configuration) openController(ctx context.Context, command string, lock *fileLock, left time.Duration) (*local, error) {
+func (c *configuration) openController(ctx context.Context, lock *fileLock, left time.Duration) (*local, error) {
 	boot, err := os.ReadFile(bootIDFile)
 	if err != nil {
 		return nil, fail(types.ErrIOFailure, "identity of the boot: %s", err)
@@ -80,7 +81,7 @@ func (c *configuration) openController(ctx context.Context, command string, lock
 		return nil, err
 	}
 	b := &local{controller: controller, inspector: controller.(libnetwork.Inspector), lock: lock}
-	marker := filepath.Join(c.execRoot, "boot")
+	marker := filepath.Join(c.execRoot, "boot-"+controller.ID()[:min(12, len(controller.ID()))])
 	if program, err := os.Stat("/proc/self/exe"); err == nil {
 		// Another version of the plugin may render the same records otherwise.
 		boot = fmt.Appendf(boot, "%d %d\n", program.Size(), program.ModTime().UnixNano())
@@ -89,11 +90,10 @@ func (c *configuration) openController(ctx context.Context, command string, lock
 		return b, nil
 	}
 	if err := b.mend(ctx); err != nil {
-		if deletes := command == commandDelete || command == commandGC; deletes {
-			return b, nil // what is to be deleted need not be mended before
-		}
-		controller.Stop()
-		return nil, err
+		// A network that cannot be mended, as its parent is missing, is in the way of its own
+		// containers only. The next call tries again.
+		slog.Error("mend the machine after a boot", "error", err)
+		return b, nil
 	}
 	if err := atomicfile.Write(marker, boot, 0o600); err != nil {
 		controller.Stop()

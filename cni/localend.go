@@ -49,9 +49,9 @@ func ignoreGone(err error) error {
 	return err
 }
 
-// collect takes away what no valid attachment owns, and then what bears our mark without a
-// record. One trouble does not keep it from the rest. Of a network that nothing is attached
-// to, nothing stays.
+// collect takes away what no valid attachment owns, then the network if nothing is attached
+// to it, and then what bears our mark without a record. One trouble does not keep it from
+// the rest.
 func (b *local) collect(ctx context.Context, network string, valid map[key]bool) error {
 	var errs []error
 	n, err := b.controller.NetworkByName(network)
@@ -75,11 +75,10 @@ func (b *local) collect(ctx context.Context, network string, valid map[key]bool)
 			errs = append(errs, ignoreGone(sb.DeleteContext(ctx)))
 		}
 	}
-	errs = append(errs, b.mend(ctx))
 	if n, err := b.controller.NetworkByName(network); err == nil && len(n.Endpoints()) == 0 {
 		errs = append(errs, ignoreGone(n.DeleteContext(ctx)))
 	}
-	return joined(errs)
+	return joined(append(errs, b.mend(ctx)))
 }
 
 // joined is errors.Join that keeps the kind of the first.

@@ -183,6 +183,25 @@ func TestBoot(t *testing.T) {
 	}
 }
 
+// TestBootWithoutParent: a network that cannot be made again after a boot is not in the way
+// of others.
+func TestBootWithoutParent(t *testing.T) {
+	kerneltest.NeedFeature(t, "macvlan")
+	m := newMachine(t)
+	office := with(m.configuration, object{"name": "office", "subnet": "10.21.0.0/16", "driver": "macvlan", "master": "parent0"})
+	m.exec("ip", "link", "add", "parent0", "type", "veth", "peer", "name", "wire0")
+	k := m.container()
+	m.must(m.call("ADD", k, office))
+	deleteNamespace(t, k.netns)
+	m.exec("ip", "link", "del", "parent0")
+	if err := os.RemoveAll(filepath.Join(m.folder, "run")); err != nil {
+		t.Fatal(err)
+	}
+	m.must(m.call("ADD", m.container(), nil))
+	m.refused(m.call("ADD", m.container(), office), 101, `"parent0"`)
+	m.must(m.call("GC", key{}, office))
+}
+
 // TestRepairsWhatOthersBroke: an ADD that finds the machine otherwise mends it first.
 func TestRepairsWhatOthersBroke(t *testing.T) {
 	m := newMachine(t)
