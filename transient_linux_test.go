@@ -226,3 +226,65 @@ func TestMendOneSandbox(t *testing.T) {
 		t.Errorf("of none: %v", err)
 	}
 }
+
+// TestTransientFailures: whichever step of an attachment fails, in the kernel or in the store,
+// nothing of it is left once the caller has taken back what it made.
+func TestTransientFailures(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	failures := 0
+	for where, failAt := range map[string]func(*kerneltest.FailingHost, *storetest.FailingStore, int){
+		"kernel": func(h *kerneltest.FailingHost, _ *storetest.FailingStore, n int) { h.FailAt(n) },
+		"store":  func(_ *kerneltest.FailingHost, s *storetest.FailingStore, n int) { s.FailAt(n) },
+	} {
+		host, store := kerneltest.Failing(kerneltest.NewHost(t)), storetest.Failing(memory.New())
+		container := kerneltest.NewNamespace(t)
+		c := must[libnetwork.NetworkController](t)(libnetwork.OpenWith(host, store, config.OptionTransient(), config.OptionExecRoot(runFolder(t))))
+		n := must[libnetwork.Network](t)(c.NewNetwork("bridge", "web", ""))
+		state := func() string {
+			text := kerneltest.Snapshot(t, host, "", container) + libnetwork.Reserved(c)
+			ok(t, store.View(context.Background(), func(tx cnm.Tx) error {
+				entries, err := tx.List("")
+				for _, e := range entries {
+					text += e.Key + " = " + string(e.Value) + "\n"
+				}
+				return err
+			}))
+			return text
+		}
+		before := state()
+		for step := 1; ; step++ {
+			failAt(host, store, step)
+			err := attachGiven(c, n, container)
+			failAt(host, store, 0)
+			if err == nil {
+				break
+			}
+			failures++
+			if after := state(); after != before {
+				t.Fatalf("%s: step %d failed (%v), and there is left\n%s\nwant\n%s", where, step, err, after, before)
+			}
+		}
+		ok(t, c.SandboxDestroy("one"))
+		ok(t, n.Delete())
+		c.Stop()
+	}
+	if failures < 4 {
+		t.Errorf("only %d steps failed", failures)
+	}
+}
+
+// attachGiven does what a plugin does, and takes it back if it fails.
+func attachGiven(c libnetwork.NetworkController, n libnetwork.Network, container string) error {
+	sb, err := c.NewSandbox("one", libnetwork.OptionNamespace(container))
+	if err != nil {
+		return err
+	}
+	ep, err := n.CreateEndpoint("one", libnetwork.CreateOptionPortMapping([]types.PortBinding{{Proto: types.TCP, Port: 80, HostPort: 8080}}))
+	if err != nil {
+		return errors.Join(err, sb.Delete())
+	}
+	if err := ep.Join(sb); err != nil {
+		return errors.Join(err, ep.Delete(true), sb.Delete())
+	}
+	return nil
+}
