@@ -24,7 +24,7 @@ func TestMain(m *testing.M) { kerneltest.Main(m) }
 // it starts itself is built beside it.
 func build(name string, more ...string) func() (string, error) {
 	return sync.OnceValues(func() (string, error) {
-		folder, err := os.MkdirTemp("", "cni")
+		folder, err := os.MkdirTemp("/run", "build") // which ends with the tests
 		if err != nil {
 			return "", err
 		}
