@@ -6,7 +6,7 @@ GO ?= go
 export GOFLAGS := $(GOFLAGS) -buildvcs=false
 
 .DEFAULT_GOAL := help
-.PHONY: help build dnet install deb test lint bench fuzz demo
+.PHONY: help build dnet dnet-cni install deb test lint bench fuzz demo
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,10 @@ PREFIX ?= /usr/local
 dnet: ## build the programs dnet, dnetd and dnet-hook, static, into bin/ (VERSION=)
 	@mkdir -p bin
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X github.com/docker/libnetwork/cmd/internal/version.stamp=$(VERSION)' -o bin/ ./cmd/dnet ./cmd/dnetd ./cmd/dnet-hook
+
+# The plugin starts for each container: with the tag it has no stores on servers.
+dnet-cni: ## build the CNI plugin, static, into bin/
+	CGO_ENABLED=0 $(GO) build -trimpath -tags localstores -ldflags '-s -w' -o bin/dnet-cni ./cmd/dnet-cni
 
 install: dnet ## install the programs, their units, man pages and completions (PREFIX=/usr/local, DESTDIR=)
 	install -d '$(DESTDIR)$(PREFIX)/bin'

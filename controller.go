@@ -3,6 +3,7 @@ package libnetwork
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"maps"
 	"slices"
@@ -71,6 +72,8 @@ type controller struct {
 	// does not take what is being made for garbage.
 	busy    map[string]int
 	stopped bool
+	// postponed is what the next commit writes besides.
+	postponed batch
 }
 
 // New returns a controller. On a data dir that has been used before it finds what
@@ -251,6 +254,9 @@ func (c *controller) Stop() {
 	if err := c.plugins.registry.Close(); err != nil {
 		c.log.Error("stop: close the connections to plugins", "error", err)
 	}
+	if err := c.commit(context.Background(), &batch{}); err != nil {
+		c.log.Error("stop: write the last records", "error", err)
+	}
 	c.events.Close()
 	c.stopServing()
 	_ = c.forwarder.Close() // it is always nil
@@ -284,6 +290,13 @@ func (c *controller) ReloadConfiguration(cfgOptions ...config.Option) error {
 	c.config.Daemon.Labels = fresh.Daemon.Labels
 	c.config.Cluster = fresh.Cluster
 	return nil
+}
+
+func (c *controller) CloseStore() error {
+	if !c.transient {
+		return operationError("close the store", cnm.E("", cnm.Forbidden, errors.New("the controller goes on: it was not made with OptionTransient")))
+	}
+	return operationError("close the store", errors.Join(c.commit(context.Background(), &batch{}), c.store.Close()))
 }
 
 // background owns the goroutines that outlive an operation.

@@ -107,6 +107,10 @@ var operations = []operation{
 	}},
 	{"create endpoint", func(b *bench) error { _, err := b.web.CreateEndpoint("new"); return err }},
 	{"create sandbox", func(b *bench) error { _, err := b.c.NewSandbox("new"); return err }},
+	{"create sandbox of a namespace", func(b *bench) error {
+		_, err := b.c.NewSandbox("new", libnetwork.OptionNamespace(b.namespace))
+		return err
+	}},
 	{"join", func(b *bench) error { return b.free.Join(b.sandbox, libnetwork.JoinOptionPriority(b.free, 9)) }},
 	{"set key", func(b *bench) error { return b.external.SetKey(b.namespace) }},
 	{"leave", func(b *bench) error { return b.joined.Leave(b.sandbox) }},

@@ -27,7 +27,7 @@ const fileMode fs.FileMode = 0o644
 // writeFiles makes the sandbox's hosts file and resolv.conf.
 func (sb *sandbox) writeFiles(ctx context.Context) error {
 	rec := sb.record.Load()
-	if !rec.Own() && rec.HostsPath == "" && rec.ResolvConfPath == "" {
+	if (!rec.Own() || rec.Foreign) && rec.HostsPath == "" && rec.ResolvConfPath == "" {
 		return nil
 	}
 	ipv6 := sb.hasIPv6(ctx)
@@ -38,7 +38,11 @@ func (sb *sandbox) writeFiles(ctx context.Context) error {
 // name servers to ask depend. The change stands whether or not it can be written; the next one tries
 // again.
 func (sb *sandbox) updateFiles(ctx context.Context) {
-	rec, ipv6 := sb.record.Load(), sb.hasIPv6(ctx)
+	rec := sb.record.Load()
+	if rec.HostsPath == "" && rec.ResolvConfPath == "" && sb.server.Load() == nil && len(rec.ParentUpdates) == 0 {
+		return
+	}
+	ipv6 := sb.hasIPv6(ctx)
 	err := sb.writeHosts(rec, ipv6)
 	if sb.server.Load() != nil {
 		err = errors.Join(err, sb.writeResolvConf(rec, ipv6))

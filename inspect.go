@@ -94,10 +94,20 @@ const (
 	EventMissed EventAction = "missed"
 )
 
+// Transient is what a controller made with config.OptionTransient is besides.
+type Transient interface {
+	// CloseStore lets other processes at the records, while Stop may have to wait until the
+	// kernel has freed what was deleted. Nothing else may be called after it but Stop.
+	CloseStore() error
+}
+
 // MendOptions say how to mend.
 type MendOptions struct {
 	// DryRun changes nothing.
 	DryRun bool
+	// Sandbox, if it is not empty, is the id of the one sandbox to mend, with its networks.
+	// What has no record is then left alone.
+	Sandbox string
 	// Progress, if it is not nil, is called after each network and sandbox, from one
 	// goroutine.
 	Progress func(done, total int, subject string)

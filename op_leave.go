@@ -197,7 +197,7 @@ func (c *controller) realiseDetachment(ctx context.Context, u *undo.Stack, d det
 		}
 	}
 	if d.deleteSandbox && sandbox.Own() {
-		return c.host.Namespaces().Delete(ctx, sandbox.Key)
+		return c.leaveNamespace(ctx, sandbox)
 	}
 	return nil
 }

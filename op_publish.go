@@ -281,7 +281,11 @@ func (c *controller) restorePorts(ctx context.Context, ep *endpoint, sb *sandbox
 		if ofSandbox {
 			holder, held = portmap.Holder{ID: "sandbox/" + sb.ID(), Name: sb.subject()}, &sb.ports
 		}
-		reservation, err := c.ports.Reserve(ctx, holder, own)
+		reserve := c.ports.Reserve
+		if c.transient {
+			reserve = c.ports.Assume // nobody holds them between operations either
+		}
+		reservation, err := reserve(ctx, holder, own)
 		if err != nil {
 			c.log.Error("restore published ports", "endpoint", rec.Name, "container", sb.ContainerID(), "error", err)
 			continue

@@ -48,8 +48,11 @@ func (c *controller) sandboxRecord(id, containerID string, options []SandboxOpti
 	if rec.Handover && (rec.Host || rec.External) {
 		return nil, invalid("a sandbox whose interfaces are handed over has no namespace; leave away what says which")
 	}
+	if rec.Foreign && (rec.Host || rec.External || rec.Handover) {
+		return nil, invalid("a sandbox of a given namespace is neither the host's own, nor waits for one, nor hands its interfaces over")
+	}
 	rec.Ready = !rec.External
-	if !rec.Host {
+	if !rec.Host && !rec.Foreign {
 		rec.Key = c.paths.namespace(rec.ID)
 	}
 	c.paths.fillFiles(rec)
@@ -76,14 +79,17 @@ func (c *controller) createSandbox(ctx context.Context, containerID string, opti
 		return nil, cnm.E("", cnm.Exists, errors.New("the container has a sandbox already; delete that first"))
 	}
 	u.Push("release the container's id", func(context.Context) error { c.release(c.containers, containerID); return nil })
-	if err := c.record(ctx, &u, func(b *batch) { b.putSandbox(rec) }, func(b *batch) { b.delete(keySandbox + rec.ID) }); err != nil {
+	commit := c.commit
+	if rec.Foreign {
+		commit = c.postpone
+	}
+	if err := c.recordBy(ctx, commit, &u, func(b *batch) { b.putSandbox(rec) }, func(b *batch) { b.delete(keySandbox + rec.ID) }); err != nil {
 		return nil, err
 	}
 	if rec.Ready && rec.Own() {
-		if err := c.host.Namespaces().Create(ctx, rec.Key); err != nil {
+		if err := c.takeNamespace(ctx, &u, rec); err != nil {
 			return nil, err
 		}
-		u.Push("delete the namespace", func(ctx context.Context) error { return c.host.Namespaces().Delete(ctx, rec.Key) })
 		if err := c.realise(ctx, &u, nil, c.desired(rec, nil)); err != nil {
 			return nil, err
 		}
@@ -99,6 +105,39 @@ func (c *controller) createSandbox(ctx context.Context, containerID string, opti
 	c.mu.Unlock()
 	sb.tell(EventCreate)
 	return sb, nil
+}
+
+// takeNamespace makes the sandbox's namespace, or looks whether the given one is there.
+func (c *controller) takeNamespace(ctx context.Context, u *undo.Stack, rec *cnm.Sandbox) error {
+	namespaces := c.host.Namespaces()
+	if rec.Foreign {
+		alive, err := namespaces.Alive(ctx, rec.Key)
+		if err == nil && !alive {
+			err = invalid("namespace %q: is not there, or no network namespace", rec.Key)
+		}
+		return err
+	}
+	if err := namespaces.Create(ctx, rec.Key); err != nil {
+		return err
+	}
+	u.Push("delete the namespace", func(ctx context.Context) error { return namespaces.Delete(ctx, rec.Key) })
+	return nil
+}
+
+// forgetter is what a host may have besides kernel.Namespaces: it lets go of what it keeps
+// open in a namespace that stays.
+type forgetter interface{ Forget(path string) }
+
+// leaveNamespace removes the sandbox's namespace, unless it is somebody else's.
+func (c *controller) leaveNamespace(ctx context.Context, rec *cnm.Sandbox) error {
+	namespaces := c.host.Namespaces()
+	if !rec.Foreign {
+		return namespaces.Delete(ctx, rec.Key)
+	}
+	if f, ok := namespaces.(forgetter); ok {
+		f.Forget(rec.Key)
+	}
+	return nil
 }
 
 func (sb *sandbox) DeleteContext(ctx context.Context) (err error) {
@@ -222,7 +261,8 @@ func (sb *sandbox) refresh(ctx context.Context, options []SandboxOption) (err er
 	if err != nil {
 		return err
 	}
-	rec.Host, rec.External, rec.Handover, rec.Ready, rec.Key, rec.Created = old.Host, old.External, old.Handover, old.Ready, old.Key, old.Created
+	rec.Host, rec.External, rec.Handover, rec.Foreign = old.Host, old.External, old.Handover, old.Foreign
+	rec.Ready, rec.Key, rec.Created = old.Ready, old.Key, old.Created
 	defer sb.c.track(rec.Owner())()
 	var u undo.Stack
 	defer u.OnError(ctx, &err)
@@ -321,10 +361,11 @@ func (p paths) namespace(sandboxID string) string {
 }
 
 // fillFiles chooses the paths that the caller left open. The host's own namespace
-// has the host's files, and where interfaces are handed over somebody else has.
+// has the host's files; where interfaces are handed over, or the namespace is somebody
+// else's, that one has.
 func (p paths) fillFiles(rec *cnm.Sandbox) {
 	folder := filepath.Join(p.files, rec.ID)
-	if !rec.Own() {
+	if !rec.Own() || rec.Foreign {
 		return
 	}
 	if rec.HostsPath == "" {

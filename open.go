@@ -52,6 +52,7 @@ func open(ctx context.Context, cfg *config.Config) (*controller, error) {
 		HostNamespace: cfg.Daemon.HostNamespace, Instance: shortID(record.ID),
 		Firewall: kernel.FirewallOptions{
 			Backend: cfg.Daemon.FirewallBackend, AcceptMark: mark, AcceptMask: mask, LoopbackProxied: settings.UserlandProxy,
+			Brief: cfg.Daemon.Transient,
 		},
 		Log: slog.Default().With("controller", shortID(record.ID)),
 	})

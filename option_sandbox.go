@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"path/filepath"
 	"strings"
 	"unicode"
 
@@ -160,6 +161,19 @@ func OptionUseExternalKey() SandboxOption {
 // and no DNS server for such a sandbox.
 func OptionHandover() SandboxOption {
 	return func(sb *sandboxSpec) { sb.record.Handover = true }
+}
+
+// OptionNamespace makes the sandbox of a namespace that is there already, by the path of
+// its file, which stays where it is: whoever made it removes it. There are no files for such
+// a sandbox unless OptionHostsPath or OptionResolvConfPath names them. Repair deletes it
+// once its namespace is gone.
+func OptionNamespace(path string) SandboxOption {
+	return func(sb *sandboxSpec) {
+		if !filepath.IsAbs(path) {
+			sb.fail(invalid("namespace %q: want the absolute path of a network namespace, as /run/netns/web", path))
+		}
+		sb.record.Foreign, sb.record.Key = true, path
+	}
 }
 
 // OptionIngress makes the sandbox the one of the cluster's ingress network, which

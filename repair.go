@@ -33,6 +33,9 @@ func (c *controller) repair(ctx context.Context, keep func(*cnm.Sandbox) bool, m
 	if err := c.running(); err != nil {
 		return err
 	}
+	if m.Sandbox != "" {
+		return c.repairSandbox(ctx, m)
+	}
 	var errs []error
 	dead, err := c.deleteDead(ctx, keep, m)
 	errs = append(errs, err)
@@ -66,6 +69,51 @@ func (c *controller) repair(ctx context.Context, keep func(*cnm.Sandbox) bool, m
 	if len(m.differences) > 0 && !m.DryRun {
 		c.mended.Add(1)
 		c.tell(Event{Type: ControllerEvent, Action: EventRepair, Detail: fmt.Sprintf("%d differences", len(m.differences))})
+	}
+	return joinKinds(errs)
+}
+
+// repairSandbox is repair for one sandbox and the networks that it is in.
+func (c *controller) repairSandbox(ctx context.Context, m *mending) error {
+	c.mu.RLock()
+	sb := c.sandboxes[m.Sandbox]
+	c.mu.RUnlock()
+	if sb == nil {
+		_, err := c.SandboxByID(m.Sandbox)
+		return err
+	}
+	var networks []*network
+	for _, ep := range sb.members() {
+		if !slices.Contains(networks, ep.n) {
+			networks = append(networks, ep.n)
+		}
+	}
+	slices.SortFunc(networks, func(a, b *network) int { return strings.Compare(a.ID(), b.ID()) })
+	for _, n := range networks {
+		release, err := n.lock.acquire(ctx, n.subject())
+		if err != nil {
+			return err
+		}
+		defer release()
+	}
+	members, release, err := sb.lockWithMembers(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	observed, err := c.observeAll(ctx, []*sandbox{sb})
+	if err != nil {
+		return err
+	}
+	there := newMender(observed)
+	var errs []error
+	for _, n := range networks {
+		if !n.deleted.Load() {
+			errs = append(errs, cnm.Wrap(n.subject(), m.apply(ctx, c, n.subject(), there.changes(n.record.Load().Parts))))
+		}
+	}
+	if rec := sb.record.Load(); rec.Ready {
+		errs = append(errs, cnm.Wrap(sb.subject(), m.apply(ctx, c, sb.subject(), there.changes(c.desired(rec, recordsOf(members))))))
 	}
 	return joinKinds(errs)
 }

@@ -25,7 +25,9 @@ type Endpoint struct {
 	Container string `json:"container_id,omitempty"`
 	// Interface is the name of the interface in the sandbox.
 	Interface string `json:"interface,omitempty"`
-	MAC       string `json:"mac,omitempty"`
+	// HostLinks are the names of the endpoint's links on the host: its end of a pair.
+	HostLinks []string `json:"host_links,omitempty"`
+	MAC       string   `json:"mac,omitempty"`
 	// Addresses hold the length of their subnet: IPv4, IPv6, and link-local ones.
 	Addresses []netip.Prefix `json:"addresses,omitempty"`
 	// Gateways are the next hops that the endpoint offers for default routes.

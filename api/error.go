@@ -30,22 +30,24 @@ type kind struct {
 	status int
 	// exit is the exit code of the command line.
 	exit int
+	// cni is the code of a CNI plugin's error; those from 100 on are its own.
+	cni uint
 }
 
 // kinds is the one table of what kinds of error are elsewhere. Of several with one status,
 // the first is what the status stands for.
 func kinds() []kind {
 	return []kind{
-		{cnm.Invalid, http.StatusBadRequest, 2},
-		{cnm.NotFound, http.StatusNotFound, 3},
-		{cnm.Forbidden, http.StatusForbidden, 5},
-		{cnm.Exists, http.StatusForbidden, 4},
-		{cnm.Timeout, http.StatusRequestTimeout, 6},
-		{cnm.Unavailable, http.StatusServiceUnavailable, 7},
-		{cnm.Exhausted, http.StatusServiceUnavailable, 8},
-		{cnm.Conflict, http.StatusServiceUnavailable, 9},
-		{cnm.Unsupported, http.StatusNotImplemented, 10},
-		{cnm.Internal, http.StatusInternalServerError, 1},
+		{cnm.Invalid, http.StatusBadRequest, 2, 7},
+		{cnm.NotFound, http.StatusNotFound, 3, 101},
+		{cnm.Forbidden, http.StatusForbidden, 5, 103},
+		{cnm.Exists, http.StatusForbidden, 4, 102},
+		{cnm.Timeout, http.StatusRequestTimeout, 6, 11},
+		{cnm.Unavailable, http.StatusServiceUnavailable, 7, 11},
+		{cnm.Exhausted, http.StatusServiceUnavailable, 8, 104},
+		{cnm.Conflict, http.StatusServiceUnavailable, 9, 11},
+		{cnm.Unsupported, http.StatusNotImplemented, 10, 2},
+		{cnm.Internal, http.StatusInternalServerError, 1, 100},
 	}
 }
 
@@ -68,6 +70,19 @@ func ExitCode(k cnm.Kind) int {
 		}
 	}
 	return 1
+}
+
+// CNICode returns the code that a CNI plugin reports for a kind, as section "Error" of the
+// specification lists them: 2 for what is not supported, 7 for an invalid configuration, 11
+// for what may work later, and 100 and above for what it has no code for.
+func CNICode(k cnm.Kind) uint {
+	const other = 100
+	for _, known := range kinds() {
+		if known.kind == k {
+			return known.cni
+		}
+	}
+	return other
 }
 
 // KindOfStatus returns the kind that a status stands for, for servers that send no Error.

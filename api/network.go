@@ -33,6 +33,8 @@ type Network struct {
 	IPAMOpts   map[string]string `json:"ipam_opts,omitempty"`
 	// Subnets are what was granted, IPv4 first.
 	Subnets []Subnet `json:"subnets"`
+	// HostLinks are the names of the network's links on the host, such as its bridge.
+	HostLinks []string `json:"host_links,omitempty"`
 }
 
 // Subnet is a pool of addresses of a network, with the state of its addresses.

@@ -60,6 +60,9 @@ type SandboxCreate struct {
 	DNSOptions []string       `json:"dns_options,omitempty"`
 	Ports      []PortMapping  `json:"ports,omitempty"`
 	Labels     map[string]any `json:"labels,omitempty"`
+	// Namespace is the path of a network namespace that is there already, and stays where it
+	// is: whoever made it removes it. Empty makes one.
+	Namespace string `json:"namespace,omitempty"`
 	// Lifetime "process" deletes the sandbox when the process that asks for it has ended,
 	// however it ended; it needs a connection by the Unix socket. Empty keeps it until it
 	// is deleted.

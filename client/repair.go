@@ -14,6 +14,9 @@ import (
 type RepairOptions struct {
 	// DryRun changes nothing.
 	DryRun bool
+	// Sandbox, if it is not empty, is the one sandbox to repair, with its networks: its id,
+	// the beginning of it, or its container's.
+	Sandbox string
 	// Progress, if it is not nil, is called while the repair goes on, from the goroutine
 	// that called Repair.
 	Progress func(api.RepairProgress)
@@ -26,6 +29,7 @@ func (c *Client) Repair(ctx context.Context, options RepairOptions) (api.RepairR
 	if options.DryRun {
 		r = r.where("dry-run", "true")
 	}
+	r = r.where("sandbox", options.Sandbox)
 	r.accept = "application/x-ndjson"
 	answer, err := c.send(ctx, r)
 	if err != nil {

@@ -224,8 +224,11 @@ type Sandbox struct {
 	// Handover says that somebody else puts the interfaces where they belong, and gives them
 	// their addresses: they wait on the host. Key is then no more than a name.
 	Handover bool `json:"handover,omitempty"`
-	Ready    bool `json:"ready,omitempty"`
-	Ingress  bool `json:"ingress,omitempty"`
+	// Foreign says that Key is where somebody else has the namespace, who also removes it:
+	// it is neither pinned nor unpinned, and the container's files are not ours either.
+	Foreign bool `json:"foreign,omitempty"`
+	Ready   bool `json:"ready,omitempty"`
+	Ingress bool `json:"ingress,omitempty"`
 
 	Hostname   string `json:"hostname,omitempty"`
 	Domainname string `json:"domainname,omitempty"`

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 
@@ -69,8 +70,10 @@ func (f *firewall) use(ctx context.Context) (filter, error) {
 	if err != nil {
 		return nil, err
 	}
-	if f.zone, err = f.openZone(ctx, opened); err != nil {
-		return nil, errors.Join(err, opened.Close())
+	if !f.options.Brief {
+		if f.zone, err = f.openZone(ctx, opened); err != nil {
+			return nil, errors.Join(err, opened.Close())
+		}
 	}
 	if own, ok := opened.(*iptables.Filter); ok {
 		want = map[string]string{iptables.VariantNFT: IPTablesNFT, iptables.VariantLegacy: IPTablesLegacy}[own.Variant()]
@@ -83,7 +86,7 @@ func (f *firewall) use(ctx context.Context) (filter, error) {
 // warn says what others drop although it is accepted here.
 func (f *firewall) warn(ctx context.Context, opened filter) {
 	own, ok := opened.(*nft.Filter)
-	if !ok {
+	if !ok || f.options.Brief {
 		return // of iptables, ours comes first
 	}
 	obstacles, err := own.Obstacles(ctx)
@@ -106,6 +109,7 @@ func (f *firewall) open(backend string) (filter, error) {
 		return nft.Open(nft.Options{
 			Table: f.table(), Namespace: s.namespace.FD(),
 			AcceptMark: f.options.AcceptMark, AcceptMask: f.options.AcceptMask, LoopbackProxied: f.options.LoopbackProxied,
+			Brief: f.options.Brief,
 		})
 	case IPTables, IPTablesNFT, IPTablesLegacy:
 		return iptables.Open(f.iptables(backend))
@@ -140,11 +144,36 @@ func (f *firewall) apply(ctx context.Context, changes netstate.Changes) error {
 	if err != nil {
 		return err
 	}
+	zone, err := f.zoneFor(ctx, filter, changes)
+	if err != nil {
+		return err
+	}
 	if err := filter.Apply(ctx, changes); err != nil {
 		return err
 	}
 	f.connections.follow(changes)
-	return f.zone.follow(ctx, changes)
+	return zone.follow(ctx, changes)
+}
+
+// zoneFor returns the zone that has to follow the changes. In a process that ends with one
+// operation it is opened, and the filter read, when a network comes or goes: that concerns
+// the zone, and may make the filter's table or end it.
+func (f *firewall) zoneFor(ctx context.Context, filter filter, changes netstate.Changes) (*zone, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	concerned := slices.ContainsFunc(changes, func(c netstate.Change) bool {
+		i, ok := c.Object.(netstate.Intent)
+		return ok && i.Kind == netstate.Inbound
+	})
+	if !f.options.Brief || f.zone != nil || !concerned {
+		return f.zone, nil
+	}
+	if _, err := filter.Observe(ctx); err != nil {
+		return nil, err
+	}
+	var err error
+	f.zone, err = f.openZone(ctx, filter)
+	return f.zone, err
 }
 
 func (f *firewall) observe(ctx context.Context) ([]netstate.Part, error) {

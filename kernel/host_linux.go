@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"regexp"
 	"sync"
 
 	"github.com/docker/libnetwork/cnm"
@@ -35,13 +34,26 @@ type host struct {
 	spaces sync.WaitGroup // counts what has been in open and is not yet closed
 }
 
-var instancePattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+// longestInstance is the most bytes that an instance's name has.
+const longestInstance = 64
+
+// validInstance has no regular expression, as compiling it takes longer than the start of
+// a program that lives for one operation should.
+func validInstance(name string) bool {
+	for _, b := range []byte(name) {
+		letter := b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z'
+		if !letter && (b < '0' || b > '9') && b != '_' && b != '-' {
+			return false
+		}
+	}
+	return name != "" && len(name) <= longestInstance
+}
 
 // Open returns the machine that the options name. It needs no permission; most
 // changes take CAP_NET_ADMIN, and other namespaces than the process's
 // CAP_SYS_ADMIN.
 func Open(options Options) (Host, error) {
-	if !instancePattern.MatchString(options.Instance) {
+	if !validInstance(options.Instance) {
 		return nil, cnm.E("open host", cnm.Invalid, fmt.Errorf("instance %q: want 1 to 64 letters, digits, '-' or '_'", options.Instance))
 	}
 	if err := checkFirewall(options.Firewall); err != nil {

@@ -183,4 +183,8 @@ type FirewallOptions struct {
 	Bus string
 	// LoopbackProxied leaves published ports on the host's loopback to a userland proxy.
 	LoopbackProxied bool
+	// Brief is for a process that ends with one operation: it takes the filter to hold what
+	// earlier ones put there, and does not warn of what others drop. If there is nothing to
+	// add to, Apply is NotFound until Observe was called, or a network comes.
+	Brief bool
 }

@@ -70,6 +70,9 @@ func (n namespaces) Delete(ctx context.Context, path string) error {
 	return nil
 }
 
+// Forget lets go of what is open of a namespace that stays.
+func (n namespaces) Forget(path string) { n.h.forget(path) }
+
 func (n namespaces) List(_ context.Context, folder, prefix string) ([]string, error) {
 	entries, err := os.ReadDir(folder)
 	if errors.Is(err, os.ErrNotExist) {

@@ -31,6 +31,7 @@ func TestPackage(t *testing.T) {
 		"./usr/bin/libnetwork-dnet\n", "./usr/libexec/dnet/dnetd\n", "./usr/bin/dnet-hook\n", "./usr/bin/libnetwork-setkey -> dnet-hook\n",
 		"./lib/systemd/system/libnetwork-dnet.service\n", "./lib/systemd/system/libnetwork-dnet.socket\n",
 		"./lib/systemd/system/libnetwork-dnet-plugin.service\n",
+		"./usr/lib/cni/dnet-cni\n", "./usr/share/doc/libnetwork-dnet/examples/10-dnet.conflist\n",
 		"./usr/share/man/man8/libnetwork-dnet.8.gz\n", "./usr/share/doc/libnetwork-dnet/examples/libnetwork.toml\n",
 	} {
 		if !strings.Contains(string(out), wanted) {

@@ -71,6 +71,7 @@ type Reservation struct {
 	mapper   *Mapper
 	holder   Holder
 	bindings []cnm.PortBinding
+	assumed  bool
 	held     []held
 	proxies  []*proxy.Proxy
 }
@@ -89,7 +90,25 @@ func (r *Reservation) Bindings() []cnm.PortBinding { return r.bindings }
 // ports. A binding without an address of the host takes none. In use is Exists, with an
 // error that names who has the port; no free port in the range asked for is Exhausted.
 func (m *Mapper) Reserve(ctx context.Context, holder Holder, groups [][]cnm.PortBinding) (*Reservation, error) {
-	r := &Reservation{mapper: m, holder: holder}
+	return m.reserve(ctx, &Reservation{mapper: m, holder: holder}, groups)
+}
+
+// Assume is Reserve for what was granted before: nobody else gets it here, but there are no
+// sockets that hold it.
+func (m *Mapper) Assume(ctx context.Context, holder Holder, groups [][]cnm.PortBinding) (*Reservation, error) {
+	return m.reserve(ctx, &Reservation{mapper: m, holder: holder, assumed: true}, groups)
+}
+
+func (m *Mapper) reserve(ctx context.Context, r *Reservation, groups [][]cnm.PortBinding) (*Reservation, error) {
+	if r.assumed {
+		for _, group := range groups {
+			if err := m.reserveGroup(ctx, r, group); err != nil {
+				r.Release()
+				return nil, err
+			}
+		}
+		return r, nil
+	}
 	err := m.sockets.Do(func() error {
 		for _, group := range groups {
 			if err := m.reserveGroup(ctx, r, group); err != nil {
@@ -146,7 +165,7 @@ func (m *Mapper) reserveGroup(ctx context.Context, r *Reservation, group []cnm.P
 		if !more {
 			return candidates.exhausted(group[0], busy)
 		}
-		taken, err := m.claimGroup(ctx, r.holder, group, port)
+		taken, err := m.claimGroup(ctx, r, group, port)
 		switch {
 		case err == nil:
 			m.settle(candidates, port)
@@ -169,7 +188,7 @@ func (m *Mapper) reserveGroup(ctx context.Context, r *Reservation, group []cnm.P
 
 // claimGroup takes one port, or as many in a row as the bindings are for, at all
 // addresses of the group.
-func (m *Mapper) claimGroup(ctx context.Context, holder Holder, group []cnm.PortBinding, port uint16) (taken []held, err error) {
+func (m *Mapper) claimGroup(ctx context.Context, r *Reservation, group []cnm.PortBinding, port uint16) (taken []held, err error) {
 	defer func() {
 		if err != nil {
 			m.release(taken)
@@ -183,10 +202,10 @@ func (m *Mapper) claimGroup(ctx context.Context, holder Holder, group []cnm.Port
 			return taken, cnm.E("", cnm.Invalid, fmt.Errorf("%d ports from %d on: the highest port is 65535", b.Count(), port))
 		}
 		wanted := claim{
-			holder: holder, protocol: netstate.Protocol(b.Protocol), address: b.HostIP, proxied: b.Proxy,
+			holder: r.holder, protocol: netstate.Protocol(b.Protocol), address: b.HostIP, proxied: b.Proxy,
 			ports: netstate.PortRange{First: port, Last: port + uint16(b.Count()-1)},
 		}
-		c, err := m.claim(ctx, wanted)
+		c, err := m.claim(ctx, wanted, r.assumed)
 		if err != nil {
 			return taken, err
 		}
@@ -196,12 +215,12 @@ func (m *Mapper) claimGroup(ctx context.Context, holder Holder, group []cnm.Port
 }
 
 // claim takes the ports of one address, first from the others here and then from the
-// rest of the host.
-func (m *Mapper) claim(ctx context.Context, wanted claim) (*claim, error) {
+// rest of the host, unless it is assumed to be free there.
+func (m *Mapper) claim(ctx context.Context, wanted claim, assumed bool) (*claim, error) {
 	m.mu.Lock()
 	taken, shared, err := m.claims.take(wanted)
 	m.mu.Unlock()
-	if err != nil || shared {
+	if err != nil || shared || assumed {
 		return taken, err
 	}
 	if err := m.bind(ctx, taken); err != nil {

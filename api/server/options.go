@@ -213,6 +213,9 @@ func sandboxOptions(in *api.SandboxCreate) ([]libnetwork.SandboxOption, error) {
 	if in.UseExternalKey {
 		options = append(options, libnetwork.OptionUseExternalKey())
 	}
+	if in.Namespace != "" {
+		options = append(options, libnetwork.OptionNamespace(in.Namespace))
+	}
 	var exposed []types.TransportPort
 	for _, port := range in.ExposedPorts {
 		exposed = append(exposed, types.TransportPort{Proto: types.Protocol(port.Proto), Port: port.Port})

@@ -163,7 +163,7 @@ func systemRoutes() []route {
 		},
 		{
 			method: "POST", path: "/repair", summary: "mend what differs from the records, or tell what would be",
-			query: []string{"dry-run"}, out: api.RepairReport{}, status: 200, stream: (*Server).repair, content: "application/json", lines: api.RepairProgress{},
+			query: []string{"dry-run", "sandbox"}, out: api.RepairReport{}, status: 200, stream: (*Server).repair, content: "application/json", lines: api.RepairProgress{},
 		},
 		{
 			method: "GET", path: "/events", summary: "stream what happens, as server-sent events", query: []string{"after", "type", "action"},

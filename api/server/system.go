@@ -81,6 +81,13 @@ func (s *Server) repair(r *request) error {
 		return err
 	}
 	options := libnetwork.MendOptions{DryRun: dry}
+	if key := r.query.Get("sandbox"); key != "" {
+		sb, err := s.sandbox(key)
+		if err != nil {
+			return err
+		}
+		options.Sandbox = sb.ID()
+	}
 	if !accepts(r.Request, "application/x-ndjson") {
 		report, err := s.mend(r, options)
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/docker/libnetwork"
 	"github.com/docker/libnetwork/api"
 	"github.com/docker/libnetwork/cnm"
+	"github.com/docker/libnetwork/netstate"
 	"github.com/docker/libnetwork/types"
 )
 
@@ -23,6 +24,7 @@ func (x *index) networkView(n *cnm.Network, holders bool) api.Network {
 		EnableIPv4: n.EnableIPv4, EnableIPv6: n.EnableIPv6, Internal: n.Internal, Attachable: n.Attachable,
 		DNS: n.DNS, IPAMDriver: n.IPAM.Driver, IPAMOpts: n.IPAM.Options, Subnets: []api.Subnet{},
 	}
+	out.HostLinks = hostLinks(n.Parts)
 	for _, e := range x.endpointsOf(n.ID) {
 		out.Endpoints = append(out.Endpoints, x.summary(e))
 	}
@@ -44,12 +46,25 @@ func (x *index) networkView(n *cnm.Network, holders bool) api.Network {
 	return out
 }
 
+// hostLinks are the names of what the parts have on the host.
+func hostLinks(parts []netstate.Part) []string {
+	var out []string
+	for _, part := range parts {
+		for _, link := range part.Links {
+			if part.Namespace == "" {
+				out = append(out, link.Name)
+			}
+		}
+	}
+	return out
+}
+
 func (x *index) endpointView(e *cnm.Endpoint) api.Endpoint {
 	out := api.Endpoint{
 		EndpointSummary: x.summary(e), NetworkID: e.NetworkID, Created: e.Created, Labels: e.Labels,
 		SandboxID: e.SandboxID, Container: x.container(e), Interface: e.Interface, Priority: e.Priority,
 		MyAliases: e.MyAliases, Aliases: e.Aliases, Anonymous: e.Anonymous, DNS: e.DNS, DriverOpts: e.Options,
-		ExposedPorts: portNames(e.ExposedPorts),
+		ExposedPorts: portNames(e.ExposedPorts), HostLinks: hostLinks(e.Parts),
 	}
 	if !e.MAC.IsZero() {
 		out.MAC = e.MAC.String()

@@ -25,7 +25,7 @@ var public = []string{
 }
 
 // aboveRoot are the programs, and what serves and calls the API.
-var aboveRoot = []string{"cmd/...", "api/...", "client/...", "hook/...", "diag/...", "plugin/server/...", "test/...", "examples/..."}
+var aboveRoot = []string{"cmd/...", "api/...", "client/...", "cni/...", "hook/...", "diag/...", "plugin/server/...", "test/...", "examples/..."}
 
 // kernelLibraries make system calls.
 var kernelLibraries = []string{

@@ -25,4 +25,8 @@ type Options struct {
 	// LoopbackProxied leaves what is sent to the host's loopback addresses to a userland
 	// proxy.
 	LoopbackProxied bool
+	// Brief is for a process that ends with one operation: what is there is read only if the
+	// kernel finds that a change does not fit. Additions to a table that is not there are
+	// NotFound, until Observe has looked.
+	Brief bool
 }

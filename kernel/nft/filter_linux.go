@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/google/nftables"
@@ -95,6 +96,17 @@ func (f *Filter) Close() error { return f.conn.CloseLasting() }
 func (f *Filter) Apply(ctx context.Context, changes netstate.Changes) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.options.Brief && f.present == nil {
+		err := f.attemptUnseen(changes)
+		adds := slices.ContainsFunc(changes, func(c netstate.Change) bool { return c.Verb == netstate.Add })
+		switch {
+		case adds && errors.Is(err, unix.ENOENT):
+			// To make a table of these changes alone would leave out everything before.
+			return cnm.E("nftables", cnm.NotFound, fmt.Errorf("table %q: is not as it was made; repair it", f.table.Name))
+		case err == nil || !mayPass(err):
+			return errno.Wrap("nftables", err)
+		}
+	}
 	var err error
 	for range attempts {
 		if ctx.Err() != nil {
@@ -122,6 +134,26 @@ func mayPass(err error) bool {
 		}
 	}
 	return false
+}
+
+// attemptUnseen makes the changes without knowing what there is: to read that takes longer
+// than everything else, and the more the more there is. The kernel refuses the batch if the
+// table is missing, or something that is to go.
+func (f *Filter) attemptUnseen(changes netstate.Changes) error {
+	var gone, come []entry
+	for _, c := range changes {
+		e := entry{c.Owner, c.Object.(netstate.Intent)}
+		if c.Verb == netstate.Add {
+			come = append(come, e)
+		} else {
+			gone = append(gone, e)
+		}
+	}
+	// The library keeps what was queued when an element is not valid; none goes out.
+	if err := errors.Join(f.queue(gone, f.conn.SetDeleteElements, false), f.queue(come, f.conn.SetAddElements, true)); err != nil {
+		return errors.Join(err, f.conn.Flush())
+	}
+	return f.conn.Flush()
 }
 
 func (f *Filter) attempt(changes netstate.Changes) error {
