@@ -77,7 +77,14 @@ func listedEndpoint(ep *cnm.Endpoint, key string) manage.ListedEndpoint {
 		if b.HostIP.IsValid() {
 			one.HostIP = b.HostIP.String()
 		}
-		out.Ports = append(out.Ports, one)
+		// Several in a row may be one record.
+		for range b.Count() {
+			out.Ports = append(out.Ports, one)
+			one.Port++
+			if one.HostPort != 0 {
+				one.HostPort++
+			}
+		}
 	}
 	return out
 }

@@ -3,14 +3,18 @@ package server
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/docker/libnetwork"
+	"github.com/docker/libnetwork/cnm"
 	"github.com/docker/libnetwork/datastore/memory"
+	"github.com/docker/libnetwork/netstate"
 	"github.com/docker/libnetwork/plugin/lease"
 	"github.com/docker/libnetwork/plugin/manage"
 	"github.com/docker/libnetwork/plugin/protocol"
@@ -237,6 +241,66 @@ func TestEndpointGarbage(t *testing.T) {
 		}
 		if err := takeMAC(map[string]any{}, value); (err == nil) != good {
 			t.Errorf("MAC address %s: %v", text, err)
+		}
+	}
+}
+
+// named is a network with nothing but options.
+type named struct {
+	libnetwork.Network
+	libnetwork.NetworkInfo
+	options map[string]string
+}
+
+func (n named) Info() libnetwork.NetworkInfo { return n }
+
+func (n named) DriverOptions() map[string]string { return n.options }
+
+func TestRoutesOfJoin(t *testing.T) {
+	rec := &cnm.Endpoint{
+		Interface: "dnet1", Gateway4: netip.IPv4Unspecified(), Gateway6: netip.MustParseAddr("fd00::1"),
+		Routes: []cnm.StaticRoute{{Destination: netip.MustParsePrefix("10.8.0.0/16"), NextHop: netip.MustParseAddr("10.1.0.9")}, {Destination: netip.MustParsePrefix("10.9.0.0/16")}},
+		Parts: []netstate.Part{
+			{Routes: []netstate.Route{{Destination: netip.MustParsePrefix("10.1.0.0/24"), Link: "else"}}},
+			{Namespace: "/run/c", Routes: []netstate.Route{
+				{Destination: netip.MustParsePrefix("10.2.0.0/24"), Link: "dnet1"}, {Destination: netip.MustParsePrefix("10.3.0.0/24"), Gateway: netip.MustParseAddr("10.1.0.8"), Link: "dnet1"},
+			}},
+		},
+	}
+	got, err := json.Marshal(joinReply(named{options: map[string]string{"com.docker.network.container_iface_prefix": "lan"}}, rec))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `{"InterfaceName":{"SrcName":"dnet1","DstPrefix":"lan"},"Gateway":"","GatewayIPv6":"fd00::1","StaticRoutes":[` +
+		`{"Destination":"0.0.0.0/0","RouteType":1,"NextHop":""},{"Destination":"10.8.0.0/16","RouteType":0,"NextHop":"10.1.0.9"},` +
+		`{"Destination":"10.9.0.0/16","RouteType":1,"NextHop":""},{"Destination":"10.2.0.0/24","RouteType":1,"NextHop":""},` +
+		`{"Destination":"10.3.0.0/24","RouteType":0,"NextHop":"10.1.0.8"}],"DisableGatewayService":true}`
+	if string(got) != want {
+		t.Errorf("joined\n%s, want\n%s", got, want)
+	}
+}
+
+// TestSubnets: what engines write of a subnet.
+func TestSubnets(t *testing.T) {
+	for _, c := range []struct {
+		data         protocol.IPAMData
+		ipv6, onLink bool
+		want         string
+	}{
+		{data: protocol.IPAMData{}, want: "none"},
+		{data: protocol.IPAMData{Pool: "0.0.0.0/0"}, want: "none"},
+		{data: protocol.IPAMData{Pool: "::/0"}, ipv6: true, want: "none"},
+		{data: protocol.IPAMData{Pool: "10.1.2.3/24", Gateway: "10.1.2.1/24"}, want: "10.1.2.0/24 10.1.2.1/24 map[]"},
+		{data: protocol.IPAMData{Pool: "10.1.2.0/24", Gateway: "10.1.2.1/24", AuxAddresses: map[string]string{"a": "10.1.2.9"}}, onLink: true, want: "10.1.2.0/24  map[a:10.1.2.9 the engine's gateway:10.1.2.1/24]"},
+		{data: protocol.IPAMData{Pool: "10.1.2.0/24"}, onLink: true, want: "10.1.2.0/24  map[]"},
+	} {
+		conf, err := subnet(c.data, c.ipv6, c.onLink)
+		got := "none"
+		if conf != nil {
+			got = fmt.Sprint(conf.PreferredPool, " ", conf.Gateway, " ", conf.AuxAddresses)
+		}
+		if err != nil || got != c.want {
+			t.Errorf("%+v: %s, %v; want %s", c.data, got, err, c.want)
 		}
 	}
 }

@@ -130,13 +130,7 @@ func (s *site) start(name, program string, arguments ...string) *exec.Cmd {
 		s.logs[name] = &logs{}
 	}
 	cmd := exec.Command(program, arguments...)
-	cmd.Env = append(os.Environ(), "PATH="+os.Getenv("PATH")+":/usr/sbin:/sbin")
 	cmd.Stdout, cmd.Stderr = s.logs[name], s.logs[name]
-	if path, err := exec.LookPath(program); err == nil {
-		cmd.Path, cmd.Err = path, nil
-	} else if path := filepath.Join("/usr/sbin", program); cmd.Err != nil {
-		cmd.Path, cmd.Err = path, nil
-	}
 	ok(s.t, kerneltest.Do(s.Host, cmd.Start))
 	return cmd
 }
@@ -164,7 +158,7 @@ func (s *site) allLogs() string {
 func (s *site) startEngine(more ...string) {
 	s.t.Helper()
 	s.engine = s.start("dockerd", "dockerd", append(more, "--data-root", s.folder+"/data", "--exec-root", s.folder+"/exec", "--pidfile", s.folder+"/pid",
-		"--containerd", s.folder+"/c.sock", "--host", "unix://"+s.folder+"/d.sock", "--storage-driver", "vfs", "--cgroup-parent", "/"+s.cgroup)...)
+		"--containerd", s.folder+"/c.sock", "--host", "unix://"+s.folder+"/d.sock", "--storage-driver", "vfs", "--exec-opt", "native.cgroupdriver=cgroupfs", "--cgroup-parent", "/"+s.cgroup)...)
 	s.await("the engine", func() error { _, err := s.tryDocker("version"); return err })
 }
 

@@ -24,6 +24,11 @@ func TestMain(m *testing.M) {
 	if os.Geteuid() == 0 && os.Getenv(numbered) == "" {
 		os.Exit(again())
 	}
+	// Where Debian has programs for root.
+	if err := os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	kerneltest.Main(m)
 }
 
