@@ -136,12 +136,9 @@ func pack(to memberlist.Node, messages [][]byte, digest *message.Digest, size in
 
 // gossip runs rounds while there is something to tell, until the context ends.
 func (d *NetworkDB) gossip(ctx context.Context) {
-	timer := time.NewTimer(0)
+	timer := time.NewTimer(pulse)
 	defer timer.Stop()
-	if !timer.Stop() {
-		<-timer.C
-	}
-	armed := false
+	armed := true
 	for {
 		select {
 		case <-ctx.Done():

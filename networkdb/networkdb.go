@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"log/slog"
 	"slices"
 	"sync"
@@ -34,7 +35,7 @@ type NetworkDB struct {
 	ringMu sync.Mutex // orders changes of the ring
 	ring   *memberlist.Keyring
 
-	ctx      context.Context //nolint:containedctx // the life of the goroutines
+	ctx      context.Context // the life of the goroutines
 	stop     context.CancelFunc
 	running  sync.WaitGroup
 	news     chan struct{} // of capacity one: there is something to tell
@@ -59,10 +60,11 @@ type sender interface {
 // counters count what went wrong, and steps of conversations.
 type counters struct {
 	unsent, dropped atomic.Uint64
-	steps           [message.Want + 1]atomic.Uint64
+	// errors are those that memberlist wrote of, and lastError is the last of them.
+	errors    atomic.Uint64
+	lastError atomic.Pointer[string]
+	steps     [message.Want + 1]atomic.Uint64
 }
-
-const joinCluster = message.Join
 
 var (
 	errClosed    = errors.New("the database is closed")
@@ -153,7 +155,7 @@ func (d *NetworkDB) memberConfig() *memberlist.Config {
 	c.EnableCompression = false
 	// A node that failed may come back under another address.
 	c.DeadNodeReclaimTime = 10 * time.Second
-	c.Logger = logger(d.log)
+	c.Logger = log.New(logLines{d}, "", 0)
 	g := delegate{d}
 	c.Delegate, c.Events = g, g
 	return c

@@ -29,10 +29,14 @@ type Status struct {
 	Backlog  int `json:"backlog"`
 	// Refused counts messages and events that were malformed or beyond a bound, Unsent
 	// what the transport did not take, and Dropped what workers had no time for.
-	Refused uint64        `json:"refused"`
-	Unsent  uint64        `json:"unsent"`
-	Dropped uint64        `json:"dropped"`
-	Sent    TrafficStatus `json:"sent"`
+	Refused uint64 `json:"refused"`
+	Unsent  uint64 `json:"unsent"`
+	Dropped uint64 `json:"dropped"`
+	// Errors counts what went wrong with packets and streams: nodes that do not answer,
+	// and messages that another key encrypted. LastError is the last one, in words.
+	Errors    uint64        `json:"errors"`
+	LastError string        `json:"lastError,omitempty"`
+	Sent      TrafficStatus `json:"sent"`
 	// Steps counts what other nodes sent of conversations about differences: offers of
 	// sums, sums of owners, summaries of entries, and wishes.
 	Steps [4]uint64 `json:"steps"`
@@ -89,6 +93,10 @@ func (d *NetworkDB) Status() Status {
 	s := d.state.status(now)
 	d.mu.Unlock()
 	s.ClusterQueue, s.Work = d.broadcasts.NumQueued(), len(d.work)
+	s.Errors = d.counters.errors.Load()
+	if last := d.counters.lastError.Load(); last != nil {
+		s.LastError = *last
+	}
 	s.Unsent, s.Dropped = d.counters.unsent.Load(), d.counters.dropped.Load()
 	for i := range s.Steps {
 		s.Steps[i] = d.counters.steps[message.Step(i)+message.Offer].Load() //nolint:gosec // from 0 to 3
