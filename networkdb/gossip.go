@@ -67,7 +67,14 @@ func (s *state) round() (out []sending, more bool) {
 		s.nextFirst(peers)
 		limit := s.tellings(n)
 		for i, peer := range peers[:min(fanOut, len(peers))] {
-			items := n.queue.take(i == 0, roundPackets*(s.config.packet()-message.CompoundHeader), message.CompoundOverhead, limit)
+			to := someNode
+			switch {
+			case len(peers) == 1:
+				to = soleNode
+			case i == 0:
+				to = nextNode
+			}
+			items := n.queue.take(to, roundPackets*(s.config.packet()-message.CompoundHeader), message.CompoundOverhead, limit)
 			messages := make([][]byte, len(items))
 			for i, item := range items {
 				messages[i] = item.data

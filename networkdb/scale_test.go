@@ -40,6 +40,11 @@ func (m *machines) spread(t *testing.T, count int, oneLimit, burstLimit time.Dur
 func (m *machines) rest(t *testing.T, count int) {
 	time.Sleep(5 * time.Second)
 	const rest = 10
+	for _, db := range m.dbs {
+		if s := db.Status(); s.Networks[0].Queue != 0 || s.Networks[0].Lag != 0 || s.ClusterQueue != 0 || s.Work != 0 {
+			t.Errorf("%s has something to do: %+v", db.NodeID(), s)
+		}
+	}
 	before := m.sent()
 	time.Sleep(rest * time.Second)
 	now := m.sent()
@@ -61,7 +66,7 @@ func (m *machines) sent() (sum networkdb.TrafficStatus) {
 }
 
 func TestEntriesReachEverybody(t *testing.T) {
-	counts := []int{3, 16, 64}
+	counts := []int{2, 3, 16, 64}
 	if *manyNodes > 0 {
 		counts = append(counts, *manyNodes)
 	}
