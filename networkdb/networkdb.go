@@ -116,13 +116,9 @@ func (d *NetworkDB) start() (err error) {
 	}
 	d.transport.Transport = d.config.Transport
 	if d.config.Transport == nil {
-		sockets, err := memberlist.NewNetTransport(&memberlist.NetTransportConfig{
-			BindAddrs: []string{d.config.BindAddr}, BindPort: d.config.BindPort, Logger: c.Logger,
-		})
-		if err != nil {
+		if d.transport.Transport, err = listen(d.config.BindAddr, d.config.BindPort); err != nil {
 			return err
 		}
-		d.transport.Transport = sockets
 	}
 	c.Transport = d.transport
 	if d.members, err = memberlist.Create(c); err != nil {
