@@ -63,7 +63,7 @@ type counters struct {
 	// errors are those that memberlist wrote of, and lastError is the last of them.
 	errors    atomic.Uint64
 	lastError atomic.Pointer[string]
-	steps     [message.Want + 1]atomic.Uint64
+	steps     [message.Agreed + 1]atomic.Uint64
 }
 
 var (
