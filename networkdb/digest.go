@@ -64,6 +64,7 @@ func (s *state) offer(name string) (out []sending) {
 				break
 			}
 			d.Networks = append(d.Networks, message.NetworkDigest{Network: n.id, Sum: s.tableSum(n)})
+			d.Confirm = d.Confirm || n.differs
 		}
 		out = append(out, s.sendFitting(peer, message.Compound{Digest: d}.Encode()))
 	}
@@ -108,6 +109,7 @@ func (s *state) digest(d *message.Digest, now time.Time) []sending {
 		out = append(out, s.sendFitting(peer, s.attachments().Encode()))
 	}
 	answer := &message.Digest{Step: d.Step + 1, Node: s.self}
+	equal := &message.Digest{Step: message.Agreed, Node: s.self}
 	var events [][]byte
 	if d.Step == message.Offer && d.Attachments != s.attachmentSum() {
 		answer.SendAttachments = true
@@ -121,8 +123,11 @@ func (s *state) digest(d *message.Digest, now time.Time) []sending {
 		var next *message.NetworkDigest
 		switch d.Step {
 		case message.Offer:
-			next = s.answerOffer(n, &d.Networks[i], now)
+			if next = s.answerOffer(n, &d.Networks[i], now); next == nil && d.Confirm {
+				equal.Networks = append(equal.Networks, message.NetworkDigest{Network: n.id})
+			}
 		case message.Owners:
+			n.compared, n.differs = now, true
 			next = s.answerOwners(n, &d.Networks[i])
 		case message.Entries:
 			var more [][]byte
@@ -130,12 +135,17 @@ func (s *state) digest(d *message.Digest, now time.Time) []sending {
 			events = append(events, more...)
 		case message.Want:
 			events = append(events, s.answerWant(n, &d.Networks[i], now)...)
+		case message.Agreed:
+			n.compared, n.agreed, n.differs = now, now, false
 		}
 		if next != nil {
 			answer.Networks = append(answer.Networks, *next)
 		}
 	}
 	out = append(out, s.repairs(peer, events)...)
+	if len(equal.Networks) > 0 {
+		out = append(out, s.sendFitting(peer, message.Compound{Digest: equal}.Encode()))
+	}
 	if len(answer.Networks) > 0 || answer.SendAttachments {
 		out = append(out, s.sendFitting(peer, message.Compound{Digest: answer}.Encode()))
 	}
@@ -275,7 +285,7 @@ func (s *state) answerWant(n *network, theirs *message.NetworkDigest, now time.T
 
 // handleDigest answers a step of a conversation.
 func (d *NetworkDB) handleDigest(step *message.Digest, now time.Time) {
-	if step.Step < message.Offer || step.Step > message.Want {
+	if step.Step < message.Offer || step.Step > message.Agreed {
 		return
 	}
 	d.counters.steps[step.Step].Add(1)

@@ -67,7 +67,14 @@ func (s *state) round() (out []sending, more bool) {
 		s.nextFirst(peers)
 		limit := s.tellings(n)
 		for i, peer := range peers[:min(fanOut, len(peers))] {
-			items := n.queue.take(i == 0, roundPackets*(s.config.packet()-message.CompoundHeader), message.CompoundOverhead, limit)
+			to := someNode
+			switch {
+			case len(peers) == 1:
+				to = soleNode
+			case i == 0:
+				to = nextNode
+			}
+			items := n.queue.take(to, roundPackets*(s.config.packet()-message.CompoundHeader), message.CompoundOverhead, limit)
 			messages := make([][]byte, len(items))
 			for i, item := range items {
 				messages[i] = item.data
@@ -136,12 +143,9 @@ func pack(to memberlist.Node, messages [][]byte, digest *message.Digest, size in
 
 // gossip runs rounds while there is something to tell, until the context ends.
 func (d *NetworkDB) gossip(ctx context.Context) {
-	timer := time.NewTimer(0)
+	timer := time.NewTimer(pulse)
 	defer timer.Stop()
-	if !timer.Stop() {
-		<-timer.C
-	}
-	armed := false
+	armed := true
 	for {
 		select {
 		case <-ctx.Done():

@@ -1,8 +1,6 @@
 package networkdb
 
 import (
-	"log"
-	"log/slog"
 	"strings"
 	"time"
 
@@ -107,19 +105,22 @@ func (b *broadcast) Message() []byte { return b.data }
 // Finished implements memberlist.Broadcast.
 func (*broadcast) Finished() {}
 
-// logger turns memberlist's lines, which begin with a level, into records. Most tell what
-// this package handles anyway.
-func logger(to *slog.Logger) *log.Logger { return log.New(logLines{to}, "", 0) }
-
-type logLines struct{ to *slog.Logger }
+// logLines turns memberlist's lines, which begin with a level, into records. Most tell what
+// this package handles anyway, and anybody can cause some by sending rubbish; errors are
+// counted, and the last one is kept for whoever wonders.
+type logLines struct{ db *NetworkDB }
 
 // Write implements io.Writer.
 func (l logLines) Write(line []byte) (int, error) {
 	text := strings.TrimSpace(string(line))
+	if rest, ok := strings.CutPrefix(text, "[ERR] memberlist: "); ok {
+		l.db.counters.errors.Add(1)
+		l.db.counters.lastError.Store(&rest)
+	}
 	if strings.HasPrefix(text, "[WARN]") {
-		l.to.Info(text)
+		l.db.log.Info(text)
 	} else {
-		l.to.Debug(text)
+		l.db.log.Debug(text)
 	}
 	return len(line), nil
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"log/slog"
 	"slices"
 	"sync"
@@ -34,7 +35,7 @@ type NetworkDB struct {
 	ringMu sync.Mutex // orders changes of the ring
 	ring   *memberlist.Keyring
 
-	ctx      context.Context //nolint:containedctx // the life of the goroutines
+	ctx      context.Context // the life of the goroutines
 	stop     context.CancelFunc
 	running  sync.WaitGroup
 	news     chan struct{} // of capacity one: there is something to tell
@@ -59,10 +60,11 @@ type sender interface {
 // counters count what went wrong, and steps of conversations.
 type counters struct {
 	unsent, dropped atomic.Uint64
-	steps           [message.Want + 1]atomic.Uint64
+	// errors are those that memberlist wrote of, and lastError is the last of them.
+	errors    atomic.Uint64
+	lastError atomic.Pointer[string]
+	steps     [message.Agreed + 1]atomic.Uint64
 }
-
-const joinCluster = message.Join
 
 var (
 	errClosed    = errors.New("the database is closed")
@@ -114,13 +116,10 @@ func (d *NetworkDB) start() (err error) {
 	}
 	d.transport.Transport = d.config.Transport
 	if d.config.Transport == nil {
-		sockets, err := memberlist.NewNetTransport(&memberlist.NetTransportConfig{
-			BindAddrs: []string{d.config.BindAddr}, BindPort: d.config.BindPort, Logger: c.Logger,
-		})
-		if err != nil {
+		if d.transport.Transport, err = listen(d.config.BindAddr, d.config.BindPort); err != nil {
 			return err
 		}
-		d.transport.Transport, d.transport.dial = sockets, d.config.Dial
+		d.transport.dial = d.config.Dial
 	}
 	c.Transport = d.transport
 	if d.members, err = memberlist.Create(c); err != nil {
@@ -153,7 +152,7 @@ func (d *NetworkDB) memberConfig() *memberlist.Config {
 	c.EnableCompression = false
 	// A node that failed may come back under another address.
 	c.DeadNodeReclaimTime = 10 * time.Second
-	c.Logger = logger(d.log)
+	c.Logger = log.New(logLines{d}, "", 0)
 	g := delegate{d}
 	c.Delegate, c.Events = g, g
 	return c

@@ -259,6 +259,9 @@ func TestWrongKey(t *testing.T) {
 					t.Errorf("outsiders have %d entries and %d messages", other.Count("t"), len(p.received))
 				}
 				p.mu.Unlock()
+				if s := m.dbs[0].Status(); s.Errors == 0 || !strings.Contains(s.LastError, "crypt") {
+					t.Errorf("of %d errors the last one is %q", s.Errors, s.LastError)
+				}
 				delete(m.dbs, 8)
 				for _, db := range m.dbs {
 					if len(db.ClusterPeers()) != 3 || contents(db, "t") != "net k="+secret+" of node-0" {

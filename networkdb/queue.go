@@ -91,10 +91,19 @@ func (q *queue) heard(id queueID, time uint64) {
 	}
 }
 
+// listener is who is told something.
+type listener int
+
+const (
+	someNode listener = iota // a random one
+	nextNode                 // the next one of the ring
+	soleNode                 // the only one, and so both
+)
+
 // take returns events for one node, as many as fit into budget bytes, with overhead for
 // each; those get one level up. What has been told limit times goes to the next node of
 // the ring only, and what that one knows, too, is dropped.
-func (q *queue) take(next bool, budget, overhead, limit int) []*queued {
+func (q *queue) take(to listener, budget, overhead, limit int) []*queued {
 	var taken []*queued
 	for n := 0; n < len(q.levels) && budget > 0; n++ {
 		for at := q.levels[n].Front(); at != nil && budget > 0; {
@@ -104,7 +113,7 @@ func (q *queue) take(next bool, budget, overhead, limit int) []*queued {
 			switch need := len(item.data) + overhead; {
 			case n >= limit && item.next:
 				q.remove(this)
-			case next && item.next, !next && n >= limit:
+			case to == nextNode && item.next, to == someNode && n >= limit:
 			case need > budget && len(taken) > 0:
 				budget = 0
 			default:
@@ -115,7 +124,7 @@ func (q *queue) take(next bool, budget, overhead, limit int) []*queued {
 	}
 	for _, item := range taken {
 		item.level++
-		item.next = item.next || next
+		item.next = item.next || to != someNode
 		if item.level < limit || !item.next {
 			q.items[queueID{item.entryID, item.owner}] = q.level(item.level).PushBack(item)
 		}

@@ -26,14 +26,14 @@ func TestQueueTellsTheLeastKnownFirst(t *testing.T) {
 	q.add(item("b", 10), false)
 	q.add(item("c", 10), true) // an own one
 	for i, want := range []string{"ca", "bc", "ab"} {
-		if got := keys(q.take(false, 20, 0, 100)); got != want {
+		if got := keys(q.take(someNode, 20, 0, 100)); got != want {
 			t.Errorf("telling %d: %q, want %q", i, got, want)
 		}
 	}
 	q.heard(queueID{entryID{"t", "a"}, "o"}, 1)
 	q.heard(queueID{entryID{"t", "b"}, "o"}, 2) // another version
 	q.heard(queueID{entryID{"t", "x"}, "o"}, 1)
-	if got := keys(q.take(false, 100, 0, 100)); got != "cba" {
+	if got := keys(q.take(someNode, 100, 0, 100)); got != "cba" {
 		t.Errorf("after hearing a: %q", got)
 	}
 }
@@ -42,21 +42,32 @@ func TestQueueDropsWhatHasBeenToldOften(t *testing.T) {
 	q := newQueue()
 	q.add(item("a", 10), false)
 	for range 3 {
-		if got := keys(q.take(false, 100, 0, 3)); got != "a" {
+		if got := keys(q.take(someNode, 100, 0, 3)); got != "a" {
 			t.Errorf("took %q", got)
 		}
 	}
 	// What the next node of the ring has not been told stays for it.
-	if got := keys(q.take(false, 100, 0, 3)); got != "" || q.len() != 1 {
+	if got := keys(q.take(someNode, 100, 0, 3)); got != "" || q.len() != 1 {
 		t.Errorf("took %q, %d are left", got, q.len())
 	}
-	if got := keys(q.take(true, 100, 0, 3)); got != "a" || q.len() != 0 {
+	if got := keys(q.take(nextNode, 100, 0, 3)); got != "a" || q.len() != 0 {
 		t.Errorf("the next node gets %q, %d are left", got, q.len())
 	}
 	q.add(item("b", 10), false)
-	if first, second := keys(q.take(true, 100, 0, 3)), keys(q.take(true, 100, 0, 3)); first != "b" || second != "" {
+	if first, second := keys(q.take(nextNode, 100, 0, 3)), keys(q.take(nextNode, 100, 0, 3)); first != "b" || second != "" {
 		t.Errorf("the next node gets %q and %q", first, second)
 	}
+	q.clear()
+	q.add(item("b", 10), false)
+	for range 3 {
+		if got := keys(q.take(soleNode, 100, 0, 3)); got != "b" {
+			t.Errorf("the only node gets %q", got)
+		}
+	}
+	if q.len() != 0 {
+		t.Errorf("%d are left for the only node", q.len())
+	}
+	q.add(item("b", 10), false)
 	newer := item("b", 10)
 	newer.time = 2
 	q.add(newer, false)
@@ -70,7 +81,7 @@ func TestQueueIsBounded(t *testing.T) {
 	for i := range maxQueue {
 		q.add(item(fmt.Sprint(i), 1), false)
 	}
-	q.take(false, 1, 0, 10) // item 0 is known to somebody
+	q.take(someNode, 1, 0, 10) // item 0 is known to somebody
 	q.add(item("new", 1), true)
 	if q.len() != maxQueue {
 		t.Errorf("%d wait", q.len())
@@ -78,7 +89,7 @@ func TestQueueIsBounded(t *testing.T) {
 	if _, ok := q.items[queueID{entryID{"t", "0"}, "o"}]; ok {
 		t.Error("not what is known best was dropped")
 	}
-	if got := keys(q.take(false, 1, 0, 10)); got != "new" {
+	if got := keys(q.take(someNode, 1, 0, 10)); got != "new" {
 		t.Errorf("first comes %q", got)
 	}
 }
@@ -87,10 +98,10 @@ func TestQueueTakesWhatFitsNowhere(t *testing.T) {
 	q := newQueue()
 	q.add(item("big", 1000), false)
 	q.add(item("small", 10), false)
-	if got := keys(q.take(true, 100, 0, 1)); got != "big" {
+	if got := keys(q.take(nextNode, 100, 0, 1)); got != "big" {
 		t.Errorf("took %q", got)
 	}
-	if got := keys(q.take(true, 100, 0, 1)); got != "small" || q.len() != 0 {
+	if got := keys(q.take(nextNode, 100, 0, 1)); got != "small" || q.len() != 0 {
 		t.Errorf("took %q, %d are left", got, q.len())
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/docker/libnetwork/cnm"
+	"github.com/docker/libnetwork/networkdb/message"
 )
 
 // Join makes this node part of the cluster that the members belong to, each given as an
@@ -63,7 +64,7 @@ func (d *NetworkDB) joinAddresses(addresses []string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if !d.closed {
-		d.state.announceNode(joinCluster)
+		d.state.announceNode(message.Join)
 	}
 	return nil
 }

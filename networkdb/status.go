@@ -29,13 +29,17 @@ type Status struct {
 	Backlog  int `json:"backlog"`
 	// Refused counts messages and events that were malformed or beyond a bound, Unsent
 	// what the transport did not take, and Dropped what workers had no time for.
-	Refused uint64        `json:"refused"`
-	Unsent  uint64        `json:"unsent"`
-	Dropped uint64        `json:"dropped"`
-	Sent    TrafficStatus `json:"sent"`
+	Refused uint64 `json:"refused"`
+	Unsent  uint64 `json:"unsent"`
+	Dropped uint64 `json:"dropped"`
+	// Errors counts what went wrong with packets and streams: nodes that do not answer,
+	// and messages that another key encrypted. LastError is the last one, in words.
+	Errors    uint64        `json:"errors"`
+	LastError string        `json:"lastError,omitempty"`
+	Sent      TrafficStatus `json:"sent"`
 	// Steps counts what other nodes sent of conversations about differences: offers of
-	// sums, sums of owners, summaries of entries, and wishes.
-	Steps [4]uint64 `json:"steps"`
+	// sums, sums of owners, summaries of entries, wishes, and that there is none.
+	Steps [5]uint64 `json:"steps"`
 }
 
 // TrafficStatus counts what was sent. Streams are those that this node began.
@@ -75,9 +79,9 @@ type NetworkStatus struct {
 	Tombstones int `json:"tombstones"`
 	// Queue is how many events are to be told.
 	Queue int `json:"queue"`
-	// Compared is when sums were last compared with another node that asked; the zero
-	// time is never. Lag is zero if they were equal, and otherwise how long it has been
-	// that they are not.
+	// Compared is when sums were last compared with those of another node; the zero time
+	// is never. Lag is zero if they were equal, and otherwise how long ago they last were,
+	// or the network was joined.
 	Compared time.Time     `json:"compared"`
 	Lag      time.Duration `json:"lag"`
 }
@@ -89,9 +93,13 @@ func (d *NetworkDB) Status() Status {
 	s := d.state.status(now)
 	d.mu.Unlock()
 	s.ClusterQueue, s.Work = d.broadcasts.NumQueued(), len(d.work)
+	s.Errors = d.counters.errors.Load()
+	if last := d.counters.lastError.Load(); last != nil {
+		s.LastError = *last
+	}
 	s.Unsent, s.Dropped = d.counters.unsent.Load(), d.counters.dropped.Load()
 	for i := range s.Steps {
-		s.Steps[i] = d.counters.steps[message.Step(i)+message.Offer].Load() //nolint:gosec // from 0 to 3
+		s.Steps[i] = d.counters.steps[message.Step(i)+message.Offer].Load() //nolint:gosec // from 0 to 4
 	}
 	s.Sent = TrafficStatus{
 		Packets: d.transport.packets.Load(), PacketBytes: d.transport.packetBytes.Load(),

@@ -22,7 +22,7 @@ const (
 type meter struct {
 	memberlist.Transport
 	// dial, if it is not nil, connects in the transport's place.
-	dial    func(ctx context.Context, network, address string) (net.Conn, error)
+	dial                                       func(ctx context.Context, network, address string) (net.Conn, error)
 	packets, packetBytes, streams, streamBytes atomic.Uint64
 }
 

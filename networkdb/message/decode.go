@@ -304,6 +304,8 @@ func decodeDigest(data []byte) (d Digest, err error) {
 			return bounded(len(d.Networks), err)
 		case 6:
 			return v.uint(&d.Members)
+		case 7:
+			return v.bool(&d.Confirm)
 		}
 		return nil
 	})

@@ -150,6 +150,7 @@ func (d *Digest) append(b []byte) []byte {
 		b = appendElement(b, 5, d.Networks[i].append(nil))
 	}
 	b = appendFixed(b, 6, d.Members)
+	b = appendBool(b, 7, d.Confirm)
 	return b
 }
 

@@ -138,6 +138,8 @@ const (
 	Entries Step = 3
 	// Want lists the entries that the sender lacks.
 	Want Step = 4
+	// Agreed lists, for who asked with Confirm, the networks whose sum was equal.
+	Agreed Step = 5
 )
 
 // Digest lets two nodes find out which entries one of them lacks, without sending those
@@ -151,7 +153,9 @@ type Digest struct {
 	Members, Attachments uint64
 	// SendAttachments asks for a PushPull message.
 	SendAttachments bool
-	Networks        []NetworkDigest
+	// Confirm, in an Offer, asks to be told also what is equal.
+	Confirm  bool
+	Networks []NetworkDigest
 }
 
 // NetworkDigest is the part of a Digest about one network.

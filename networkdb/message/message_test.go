@@ -152,7 +152,7 @@ func TestUnknownFieldsAreSkipped(t *testing.T) {
 }
 
 func TestDigestRoundTrip(t *testing.T) {
-	want := Compound{Digest: &Digest{Step: Entries, Node: "n1", Members: 1 << 63, SendAttachments: true, Networks: []NetworkDigest{{
+	want := Compound{Digest: &Digest{Step: Entries, Node: "n1", Members: 1 << 63, SendAttachments: true, Confirm: true, Networks: []NetworkDigest{{
 		Network: "net1", Owners: []OwnerDigest{
 			{Node: "a", Sum: 1 << 63, Entries: []Summary{{Key: 1, Time: 2, Sum: 3}, {Key: 1 << 60, Time: 1 << 61, Sum: 1 << 62}}},
 			{Node: "b", Want: []uint64{1, 2, 1 << 63}},
