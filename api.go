@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"github.com/docker/libnetwork/cluster"
+	"github.com/docker/libnetwork/cnm"
 	"github.com/docker/libnetwork/config"
-	"github.com/docker/libnetwork/networkdb"
 	"github.com/docker/libnetwork/resolver"
 	"github.com/docker/libnetwork/types"
 )
@@ -118,8 +118,9 @@ type NetworkInfo interface {
 	Labels() map[string]string
 	Dynamic() bool
 	Created() time.Time
-	// Peers returns the other nodes that have the network; none without a cluster.
-	Peers() []networkdb.PeerInfo
+	// Peers returns the nodes of the cluster that have the network, in the form of
+	// networkdb.PeerInfo; none without a cluster.
+	Peers() []cnm.Peer
 	// Services returns the services on the network; none without a cluster.
 	Services() map[string]ServiceInfo
 }

@@ -1,3 +1,5 @@
+//go:build !localstores
+
 package libnetwork
 
 import (
@@ -5,13 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 
 	"github.com/docker/libnetwork/cluster"
 	"github.com/docker/libnetwork/cluster/agent"
 	"github.com/docker/libnetwork/cnm"
-	"github.com/docker/libnetwork/networkdb"
 	"github.com/docker/libnetwork/types"
 )
 
@@ -65,14 +67,26 @@ func (n *clusterNode) current() *agent.Agent {
 }
 
 // endpoints returns those of other nodes on a network, by id.
-func (n *clusterNode) endpoints(networkID string) map[string]agent.Endpoint {
-	if a := n.current(); a != nil {
-		return a.Endpoints(networkID)
+func (n *clusterNode) endpoints(networkID string) map[string]named {
+	a := n.current()
+	if a == nil {
+		return nil
 	}
-	return nil
+	out := make(map[string]named)
+	for id, e := range a.Endpoints(networkID) {
+		if !e.IP.IsValid() {
+			continue
+		}
+		other := named{names: e.TaskAliases, addresses: []netip.Addr{e.IP}}
+		if e.Name != "" {
+			other.names = append([]string{e.Name}, e.TaskAliases...)
+		}
+		out[id] = other
+	}
+	return out
 }
 
-func (n *clusterNode) peers(networkID string) []networkdb.PeerInfo {
+func (n *clusterNode) peers(networkID string) []cnm.Peer {
 	if a := n.current(); a != nil {
 		return a.Peers(networkID)
 	}

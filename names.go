@@ -88,15 +88,7 @@ type named struct {
 // endpoint that both know the store knows more.
 func (n *network) otherEndpoints() []named {
 	all := make(map[string]named)
-	for id, e := range n.c.node.endpoints(n.ID()) {
-		other := named{names: e.TaskAliases, addresses: []netip.Addr{e.IP}}
-		if e.Name != "" {
-			other.names = append([]string{e.Name}, e.TaskAliases...)
-		}
-		if e.IP.IsValid() {
-			all[id] = other
-		}
-	}
+	maps.Copy(all, n.c.node.endpoints(n.ID()))
 	if g := n.c.global; g != nil {
 		for key, s := range g.sharesOf(n.ID()) {
 			all[key[strings.LastIndexByte(key, '/')+1:]] = named{s.Names, s.Addresses}

@@ -11,7 +11,6 @@ import (
 
 	"github.com/docker/libnetwork/cnm"
 	"github.com/docker/libnetwork/driverapi"
-	"github.com/docker/libnetwork/networkdb"
 )
 
 // network is the one implementation of Network and NetworkInfo. Its record is
@@ -174,7 +173,7 @@ func (n *network) Dynamic() bool { return n.record.Load().Dynamic }
 
 func (n *network) Created() time.Time { return n.record.Load().Created }
 
-func (n *network) Peers() []networkdb.PeerInfo { return n.c.node.peers(n.ID()) }
+func (n *network) Peers() []cnm.Peer { return n.c.node.peers(n.ID()) }
 
 func (n *network) Services() map[string]ServiceInfo { return nil }
 

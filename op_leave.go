@@ -93,8 +93,20 @@ func (c *controller) detach(ctx context.Context, d detachment) (err error) {
 			return err
 		}
 	}
+	c.forgetAtPlugins(context.WithoutCancel(ctx), d)
 	c.publishDetachment(context.WithoutCancel(ctx), d)
 	return nil
+}
+
+// forgetAtPlugins tells plugins of the ends of their endpoints: when the links that they
+// made are back on the host, where they look for them.
+func (c *controller) forgetAtPlugins(ctx context.Context, d detachment) {
+	for i, ep := range d.endpoints {
+		network := *ep.n.record.Load()
+		if driver, remote := c.driverOf(&network).(toldDriver); remote && d.deleteEndpoints {
+			driver.forgetEndpoint(ctx, &network, d.after[i])
+		}
+	}
 }
 
 // plan finds out what the records of the endpoints, and of those that stay in the
@@ -157,7 +169,7 @@ func (ep *endpoint) detachDriver(ctx context.Context, u *undo.Stack, d detachmen
 			return err
 		})
 	}
-	if d.deleteEndpoints {
+	if _, remote := entry.driver.(toldDriver); d.deleteEndpoints && !remote {
 		if err := entry.driver.DeleteEndpoint(ctx, &network, &rec); err != nil {
 			return err
 		}

@@ -51,6 +51,9 @@ func newMaker(t *testing.T, s scratch) *maker {
 		return `{"Interface":{"MacAddress":"02:00:00:00:` + id[:2] + ":" + id[2:4] + `"}}`
 	})
 	m.does("DeleteEndpoint", func(_, id string) string {
+		if out := run(t, s.host, "sh", "-c", "ip -o link show out-"+id[:4]+" 2>/dev/null; ip -o link show in-"+id[:4]+" 2>/dev/null || true"); strings.Count(out, "\n") == 1 {
+			t.Errorf("a link is not back when the plugin is told of the end: %s", out)
+		}
 		run(t, s.host, "sh", "-c", "ip link del out-"+id[:4]+" || true")
 		return `{}`
 	})

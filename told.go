@@ -67,16 +67,21 @@ func (d toldDriver) CreateEndpoint(ctx context.Context, n *cnm.Network, ep *cnm.
 	return err
 }
 
-// DeleteEndpoint implements cnm.Driver. A container can be removed whatever its plugin does:
-// what that could not be told is a debt.
+// DeleteEndpoint implements cnm.Driver.
 func (d toldDriver) DeleteEndpoint(ctx context.Context, n *cnm.Network, ep *cnm.Endpoint) error {
+	d.forgetEndpoint(ctx, n, ep)
+	return nil
+}
+
+// forgetEndpoint tells the plugin of an endpoint's end. A container can be removed whatever
+// its plugin does: what that could not be told is a debt.
+func (d toldDriver) forgetEndpoint(ctx context.Context, n *cnm.Network, ep *cnm.Endpoint) {
 	t := &told{Network: *n, Endpoint: ep}
 	if err := d.remoteDriver.DeleteEndpoint(ctx, n, ep); err != nil {
 		d.gone(ctx, t, err)
-		return nil
+		return
 	}
 	d.forget(ctx, t)
-	return nil
 }
 
 // gone goes on without the plugin.
