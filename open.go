@@ -28,9 +28,6 @@ func open(ctx context.Context, cfg *config.Config) (*controller, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	if err := refuseLater(cfg); err != nil {
-		return nil, err
-	}
 	store, err := openStore(cfg)
 	if err != nil {
 		return nil, err
@@ -100,6 +97,10 @@ func assemble(ctx context.Context, cfg *config.Config, id string, store cnm.Stor
 	if c.ipams, err = builtinIPAMs(addresses, c.global); err != nil {
 		return nil, err
 	}
+	nodes, err := openDiscovery(cfg, c.log)
+	if err != nil {
+		return nil, cnm.Wrap("discovery of nodes", err)
+	}
 	if err := c.restore(ctx); err != nil {
 		return nil, err
 	}
@@ -123,6 +124,7 @@ func assemble(ctx context.Context, cfg *config.Config, id string, store cnm.Stor
 	c.payDebts()
 	c.replayRemotes()
 	c.follow()
+	c.discover(nodes)
 	c.SetClusterProvider(cfg.Daemon.ClusterProvider)
 	return c, nil
 }

@@ -20,6 +20,7 @@ import (
 type remoteDriver interface {
 	cnm.Driver
 	connector
+	discoverer
 	informer
 	addressPlanner
 	// Scope asks how far the driver's networks reach.
@@ -45,7 +46,9 @@ type plugins struct {
 
 	mu      sync.Mutex // guards what follows
 	drivers map[string]toldDriver
-	ipams   map[string]remoteIPAM
+	// nodes are those of the cluster, as far as they are known.
+	nodes []remote.Node
+	ipams map[string]remoteIPAM
 }
 
 // remoteDriverEntry returns the driver of a plugin.
@@ -57,6 +60,9 @@ func (c *controller) remoteDriverEntry(name string) driverEntry {
 	if !ok {
 		driver = toldDriver{remote.New(p.registry, name), c}
 		p.drivers[name] = driver
+		if nodes := p.nodes; len(nodes) > 0 {
+			c.background.group.Go(func() { c.tellNodes(c.background.ctx, driver, nodes, nil) })
+		}
 	}
 	return driverEntry{driver: driver, scope: cnm.Local}
 }

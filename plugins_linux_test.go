@@ -402,3 +402,62 @@ func TestPluginAddresses(t *testing.T) {
 		t.Errorf("an address manager that is not there: %v", err)
 	}
 }
+
+// nodeLists is a watcher of the 2017 API.
+type nodeLists chan config.Entries
+
+func (n nodeLists) Watch(<-chan struct{}) (<-chan config.Entries, <-chan error) { return n, nil }
+
+// Plugins hear of the nodes of the cluster: those that there are, and what changes.
+func TestPluginHearsOfNodes(t *testing.T) {
+	s := newScratch(t)
+	m := newMaker(t, s)
+	for _, method := range []string{"DiscoverNew", "DiscoverDelete"} {
+		m.does(method, func(string, string) string { return `{}` })
+	}
+	lists := make(nodeLists, 4)
+	c := s.open(t, m.option(), config.OptionDiscoveryWatcher(lists), config.OptionDiscoveryAddress("192.0.2.1:7946"))
+	var heard []string
+	hears := func(want ...string) {
+		t.Helper()
+		eventually(t, fmt.Sprint("the plugin hears ", want), func() bool {
+			for _, call := range m.Calls() {
+				var request struct {
+					DiscoveryType int
+					DiscoveryData struct {
+						Address string
+						Self    bool
+					}
+				}
+				if strings.Contains(call.Method, "Discover") {
+					if err := json.Unmarshal([]byte(call.Body), &request); err != nil || request.DiscoveryType != 1 {
+						t.Errorf("%s: %v", call.Body, err)
+					}
+					heard = append(heard, fmt.Sprint(call.Method[len("NetworkDriver.Discover"):], " ", request.DiscoveryData.Address, " ", request.DiscoveryData.Self))
+				}
+			}
+			return len(heard) >= len(want)
+		})
+		slices.Sort(heard)
+		if diff := cmp.Diff(want, heard); diff != "" {
+			t.Errorf("heard (-want +got):\n%s", diff)
+		}
+		heard = nil
+	}
+	lists <- config.Entries{{Host: "192.0.2.1", Port: "7946"}, {Host: "192.0.2.2", Port: "7946"}}
+	n := must[libnetwork.Network](t)(c.NewNetwork("maker", "web", ""))
+	hears("New 192.0.2.1 true", "New 192.0.2.2 false")
+	lists <- config.Entries{{Host: "192.0.2.1", Port: "7946"}, {Host: "192.0.2.3", Port: "7946"}}
+	hears("Delete 192.0.2.2 false", "New 192.0.2.3 false")
+	ok(t, n.Delete())
+	for url, want := range map[string]cnm.Kind{"nodes://192.0.2.[1-2]": "", "etcd://192.0.2.1:2379/nodes": "", "gopher://x": cnm.Invalid, "nodes://": cnm.Invalid} {
+		other, err := libnetwork.New(config.OptionHostNamespace(s.host), config.OptionDataDir(t.TempDir()), config.OptionExecRoot(runFolder(t)),
+			func(cfg *config.Config) { cfg.Cluster.Discovery = url })
+		if err == nil {
+			other.Stop()
+		}
+		if want == "" && err != nil || want != "" && !errors.Is(err, want) {
+			t.Errorf("discovery by %q: %v", url, err)
+		}
+	}
+}

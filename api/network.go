@@ -87,11 +87,14 @@ type NetworkCreate struct {
 	IPAMOpts     map[string]string `json:"ipam_opts,omitempty"`
 	Labels       map[string]string `json:"labels,omitempty"`
 	// EnableIPv4 nil means true.
-	EnableIPv4 *bool    `json:"enable_ipv4,omitempty"`
-	EnableIPv6 bool     `json:"enable_ipv6,omitempty"`
-	Internal   bool     `json:"internal,omitempty"`
-	Attachable bool     `json:"attachable,omitempty"`
-	DNS        []string `json:"dns,omitempty"`
+	EnableIPv4 *bool `json:"enable_ipv4,omitempty"`
+	EnableIPv6 bool  `json:"enable_ipv6,omitempty"`
+	Internal   bool  `json:"internal,omitempty"`
+	Attachable bool  `json:"attachable,omitempty"`
+	// Scope is "local", or "global" for a network of all hosts that share a store; empty
+	// leaves it to the driver.
+	Scope string   `json:"scope,omitempty"`
+	DNS   []string `json:"dns,omitempty"`
 }
 
 // IPAMConfig asks for one pool. Empty fields leave the choice to the address manager. Its

@@ -21,7 +21,7 @@ func networkOptions(in *api.NetworkCreate) []libnetwork.NetworkOption {
 		libnetwork.NetworkOptionGeneric(generic),
 		libnetwork.NetworkOptionDriverOpts(in.DriverOpts),
 		libnetwork.NetworkOptionLabels(in.Labels),
-		libnetwork.NetworkOptionAttachable(in.Attachable),
+		libnetwork.NetworkOptionAttachable(in.Attachable), libnetwork.NetworkOptionScope(in.Scope),
 		libnetwork.NetworkOptionIpam(in.IPAMDriver, in.AddressSpace, ipamConfs(in.IPv4Conf), ipamConfs(in.IPv6Conf), in.IPAMOpts),
 	}
 	if in.EnableIPv4 != nil {

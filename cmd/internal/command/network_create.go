@@ -25,6 +25,7 @@ type networkFlags struct {
 	ipamDriver, addressSpace  string
 	ipamOptions               []string
 	attachable                bool
+	scope                     string
 	dns                       []string
 }
 
@@ -53,6 +54,7 @@ func (a *app) networkCreateCommand() *cobra.Command {
 	flags.StringVar(&f.ipamDriver, "ipam-driver", "", "`driver` of addresses (default: the built-in one)")
 	flags.StringVar(&f.addressSpace, "address-space", "", "`name` of the address space (default: the address driver's)")
 	flags.StringArrayVar(&f.ipamOptions, "ipam-opt", nil, "`key=value` for the address driver; repeatable")
+	flags.StringVar(&f.scope, "scope", "", "local, or global for a network of all hosts that share a store (default: as the driver says)")
 	flags.BoolVar(&f.attachable, "attachable", false, "let containers of a cluster join by hand")
 	flags.StringArrayVar(&f.dns, "dns", nil, "`address` of a name server for containers with none of their own; repeatable")
 	cmd.RunE = a.asking(func(ctx context.Context, c *client.Client, args []string) error {
@@ -75,7 +77,7 @@ func (a *app) networkCreateCommand() *cobra.Command {
 func (f *networkFlags) body(name string) (n api.NetworkCreate, err error) {
 	n = api.NetworkCreate{
 		Name: name, ID: f.id, NetworkType: f.driver, IPAMDriver: f.ipamDriver, AddressSpace: f.addressSpace,
-		EnableIPv6: f.ipv6, Internal: f.internal, Attachable: f.attachable, DNS: f.dns,
+		EnableIPv6: f.ipv6, Internal: f.internal, Attachable: f.attachable, Scope: f.scope, DNS: f.dns,
 	}
 	if err := checkName("network", name); err != nil {
 		return n, err
