@@ -356,14 +356,26 @@ func TestRefusals(t *testing.T) {
 		}, cnm.Invalid, "true or false"},
 		{"global store", func() error {
 			_, err := libnetwork.New(config.OptionDataDir(t.TempDir()), config.OptionHostNamespace(s.host),
-				config.OptionKVProvider("consul"), config.OptionKVProviderURL("192.0.2.1:8500"))
+				config.OptionKVProvider("papyrus"), config.OptionKVProviderURL("127.0.0.1:1"))
 			return err
-		}, cnm.Unsupported, "consul"},
+		}, cnm.Unsupported, "papyrus"},
+		{"global network without a store", func() error {
+			_, err := c.NewNetwork("macvlan", "everywhere", "", libnetwork.NetworkOptionScope("global"))
+			return err
+		}, cnm.Unsupported, "a store that the hosts share"},
+		{"global network of a host's driver", func() error {
+			_, err := c.NewNetwork("bridge", "everywhere", "", libnetwork.NetworkOptionScope("global"))
+			return err
+		}, cnm.Invalid, "one host's"},
+		{"scope that is none", func() error {
+			_, err := c.NewNetwork("macvlan", "everywhere", "", libnetwork.NetworkOptionScope("galactic"))
+			return err
+		}, cnm.Invalid, "galactic"},
 		{"discovery", func() error {
 			_, err := libnetwork.New(config.OptionDataDir(t.TempDir()), config.OptionHostNamespace(s.host),
-				func(c *config.Config) { c.Cluster.Discovery = "consul://192.0.2.1:8500/x" })
+				func(c *config.Config) { c.Cluster.Discovery = "papyrus://127.0.0.1:1/x" })
 			return err
-		}, cnm.Unsupported, "clusters"},
+		}, cnm.Invalid, "papyrus"},
 		{"key of another process", func() error { return libnetwork.SetExternalKey("c", "a", "/proc/1/ns/net") }, cnm.Unavailable, "no controller listens"},
 		{"data dir in use", func() error {
 			_, err := libnetwork.New(config.OptionDataDir(s.data), config.OptionHostNamespace(s.host))
