@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/docker/libnetwork/cnm"
+	"github.com/docker/libnetwork/plugin/protocol"
 )
 
 // Bounds of the options that a plugin adds to a network.
@@ -20,16 +21,16 @@ func (d *Driver) AllocateNetwork(ctx context.Context, n *cnm.Network) (map[strin
 	for key, value := range n.Options {
 		options[key] = value
 	}
-	request := allocateNetworkRequest{
+	request := protocol.AllocateNetworkRequest{
 		NetworkID: n.ID, Options: options, IPv4Data: ipamData(n, n.Subnets4), IPv6Data: ipamData(n, n.Subnets6),
 	}
-	var reply allocateNetworkReply
+	var reply protocol.AllocateNetworkReply
 	err := absent(d.call(ctx, "AllocateNetwork", request, &reply))
 	if err == nil {
 		err = d.merge(options, reply.Options)
 	}
 	if err != nil {
-		return nil, d.takeBack(ctx, err, "FreeNetwork", networkRequest{n.ID})
+		return nil, d.takeBack(ctx, err, "FreeNetwork", protocol.DeleteNetworkRequest{NetworkID: n.ID})
 	}
 	return options, nil
 }
@@ -49,16 +50,16 @@ func (d *Driver) merge(options, added map[string]string) error {
 
 // FreeNetwork gives back what AllocateNetwork reserved.
 func (d *Driver) FreeNetwork(ctx context.Context, n *cnm.Network) error {
-	return absent(d.repeat(ctx, "FreeNetwork", networkRequest{n.ID}, nil))
+	return absent(d.repeat(ctx, "FreeNetwork", protocol.DeleteNetworkRequest{NetworkID: n.ID}, nil))
 }
 
 // DiscoverNew tells the plugin of a node that has come to the cluster. A plugin that does
 // not care need not have the method.
 func (d *Driver) DiscoverNew(ctx context.Context, node Node) error {
-	return absent(d.repeat(ctx, "DiscoverNew", discoverRequest{discoverNode, node}, nil))
+	return absent(d.repeat(ctx, "DiscoverNew", protocol.DiscoveryNotification{DiscoveryType: protocol.NodeDiscovery, DiscoveryData: node}, nil))
 }
 
 // DiscoverDelete tells the plugin of a node that has left the cluster.
 func (d *Driver) DiscoverDelete(ctx context.Context, node Node) error {
-	return absent(d.repeat(ctx, "DiscoverDelete", discoverRequest{discoverNode, node}, nil))
+	return absent(d.repeat(ctx, "DiscoverDelete", protocol.DiscoveryNotification{DiscoveryType: protocol.NodeDiscovery, DiscoveryData: node}, nil))
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/docker/libnetwork/cnm"
 	"github.com/docker/libnetwork/internal/linkoption"
 	"github.com/docker/libnetwork/netstate"
+	"github.com/docker/libnetwork/plugin/protocol"
 )
 
 // CreateEndpoint implements cnm.Driver. The plugin may choose the addresses that the
@@ -25,7 +26,7 @@ func (d *Driver) CreateEndpoint(ctx context.Context, n *cnm.Network, ep *cnm.End
 	if err != nil {
 		return err
 	}
-	request := createEndpointRequest{NetworkID: n.ID, EndpointID: ep.ID, Options: options}
+	request := protocol.CreateEndpointRequest{NetworkID: n.ID, EndpointID: ep.ID, Interface: &protocol.Interface{}, Options: options}
 	request.Interface.MacAddress = ep.MAC.String()
 	if ep.IPv4.IsValid() {
 		request.Interface.Address = ep.IPv4.String()
@@ -33,12 +34,12 @@ func (d *Driver) CreateEndpoint(ctx context.Context, n *cnm.Network, ep *cnm.End
 	if ep.IPv6.IsValid() {
 		request.Interface.AddressIPv6 = ep.IPv6.String()
 	}
-	var reply createEndpointReply
+	var reply protocol.CreateEndpointReply
 	err = d.call(ctx, "CreateEndpoint", request, &reply)
 	if err == nil {
 		err = d.fillIn(n, ep, reply)
 	}
-	return d.takeBack(ctx, err, "DeleteEndpoint", endpointRequest{n.ID, ep.ID})
+	return d.takeBack(ctx, err, "DeleteEndpoint", protocol.EndpointRequest{NetworkID: n.ID, EndpointID: ep.ID})
 }
 
 // ourOptions are those that we look after; the others are the plugin's.
@@ -51,7 +52,7 @@ func ourOptions(ep *cnm.Endpoint) (*linkoption.Endpoint, error) {
 }
 
 // fillIn completes the endpoint with what the plugin chose.
-func (d *Driver) fillIn(n *cnm.Network, ep *cnm.Endpoint, reply createEndpointReply) error {
+func (d *Driver) fillIn(n *cnm.Network, ep *cnm.Endpoint, reply protocol.CreateEndpointReply) error {
 	if reply.Interface == nil {
 		return nil
 	}
@@ -64,7 +65,7 @@ func (d *Driver) fillIn(n *cnm.Network, ep *cnm.Endpoint, reply createEndpointRe
 	return nil
 }
 
-func fill(n *cnm.Network, ep *cnm.Endpoint, chosen endpointInterface) error {
+func fill(n *cnm.Network, ep *cnm.Endpoint, chosen protocol.Interface) error {
 	var err error
 	if chosen.Address != "" {
 		if ep.IPv4.IsValid() {
@@ -124,7 +125,7 @@ func parseOwnAddress(text string, ipv4, enabled bool, subnets []cnm.Subnet) (net
 
 // DeleteEndpoint implements cnm.Driver.
 func (d *Driver) DeleteEndpoint(ctx context.Context, n *cnm.Network, ep *cnm.Endpoint) error {
-	return d.repeat(ctx, "DeleteEndpoint", endpointRequest{n.ID, ep.ID}, nil)
+	return d.repeat(ctx, "DeleteEndpoint", protocol.EndpointRequest{NetworkID: n.ID, EndpointID: ep.ID}, nil)
 }
 
 // mostInfo is how much a plugin can tell of an endpoint.
@@ -133,8 +134,8 @@ const mostInfo = 256
 // EndpointOperInfo returns what the plugin tells of an endpoint, by label, in JSON types.
 // A plugin that does not have the method tells nothing.
 func (d *Driver) EndpointOperInfo(ctx context.Context, n *cnm.Network, ep *cnm.Endpoint) (map[string]any, error) {
-	var reply operInfoReply
-	if err := absent(d.repeat(ctx, "EndpointOperInfo", endpointRequest{n.ID, ep.ID}, &reply)); err != nil {
+	var reply protocol.EndpointInfoReply
+	if err := absent(d.repeat(ctx, "EndpointOperInfo", protocol.EndpointRequest{NetworkID: n.ID, EndpointID: ep.ID}, &reply)); err != nil {
 		return nil, err
 	}
 	if len(reply.Value) > mostInfo {

@@ -6,11 +6,12 @@ import (
 	"github.com/docker/libnetwork/cnm"
 	"github.com/docker/libnetwork/internal/linkoption"
 	"github.com/docker/libnetwork/netstate"
+	"github.com/docker/libnetwork/plugin/protocol"
 )
 
 // AcceptJoin is what Join does with an answer.
 func AcceptJoin(n *cnm.Network, ep *cnm.Endpoint, sandbox *cnm.Sandbox, answer []byte) ([]netstate.Part, error) {
-	var reply joinReply
+	var reply protocol.JoinReply
 	if err := json.Unmarshal(answer, &reply); err != nil {
 		return nil, err
 	}

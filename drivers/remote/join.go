@@ -12,6 +12,7 @@ import (
 	"github.com/docker/libnetwork/cnm"
 	"github.com/docker/libnetwork/internal/linkoption"
 	"github.com/docker/libnetwork/netstate"
+	"github.com/docker/libnetwork/plugin/protocol"
 )
 
 // mostRoutes is how many static routes an endpoint can bring.
@@ -32,8 +33,8 @@ func (d *Driver) Join(ctx context.Context, n *cnm.Network, ep *cnm.Endpoint, san
 	if err != nil {
 		return nil, err
 	}
-	request := joinRequest{NetworkID: n.ID, EndpointID: ep.ID, SandboxKey: sandbox.Key, Options: options}
-	var reply joinReply
+	request := protocol.JoinRequest{NetworkID: n.ID, EndpointID: ep.ID, SandboxKey: sandbox.Key, Options: options}
+	var reply protocol.JoinReply
 	joined := *ep
 	var parts []netstate.Part
 	if err = d.call(ctx, "Join", request, &reply); err == nil {
@@ -42,7 +43,7 @@ func (d *Driver) Join(ctx context.Context, n *cnm.Network, ep *cnm.Endpoint, san
 		}
 	}
 	if err != nil {
-		return nil, d.takeBack(ctx, err, "Leave", endpointRequest{n.ID, ep.ID})
+		return nil, d.takeBack(ctx, err, "Leave", protocol.EndpointRequest{NetworkID: n.ID, EndpointID: ep.ID})
 	}
 	*ep = joined
 	return parts, nil
@@ -50,11 +51,11 @@ func (d *Driver) Join(ctx context.Context, n *cnm.Network, ep *cnm.Endpoint, san
 
 // Leave implements cnm.Driver.
 func (d *Driver) Leave(ctx context.Context, n *cnm.Network, ep *cnm.Endpoint) error {
-	return d.repeat(ctx, "Leave", endpointRequest{n.ID, ep.ID}, nil)
+	return d.repeat(ctx, "Leave", protocol.EndpointRequest{NetworkID: n.ID, EndpointID: ep.ID}, nil)
 }
 
 // accept checks the answer to a join, completes the endpoint, and returns what it needs.
-func accept(n *cnm.Network, ep *cnm.Endpoint, sandbox *cnm.Sandbox, own *linkoption.Endpoint, reply joinReply) ([]netstate.Part, error) {
+func accept(n *cnm.Network, ep *cnm.Endpoint, sandbox *cnm.Sandbox, own *linkoption.Endpoint, reply protocol.JoinReply) ([]netstate.Part, error) {
 	ep.SeeksGateway = !reply.DisableGatewayService && !n.Internal
 	if reply.InterfaceName == nil || reply.InterfaceName.SrcName == "" {
 		if reply.Gateway != "" || reply.GatewayIPv6 != "" || len(reply.StaticRoutes) > 0 {
@@ -80,7 +81,7 @@ func accept(n *cnm.Network, ep *cnm.Endpoint, sandbox *cnm.Sandbox, own *linkopt
 // whole name that the plugin gives, then the beginning of one. The controller's proposal
 // is known to be free. Other beginnings get the number of the join, which no other
 // endpoint of the sandbox has.
-func nameInterface(n *cnm.Network, ep *cnm.Endpoint, own *linkoption.Endpoint, names interfaceName) error {
+func nameInterface(n *cnm.Network, ep *cnm.Endpoint, own *linkoption.Endpoint, names protocol.InterfaceName) error {
 	start, err := checkNetwork(n)
 	switch {
 	case err != nil:
@@ -135,7 +136,7 @@ func adopt(ep *cnm.Endpoint, sandbox *cnm.Sandbox, source string, own *linkoptio
 const idLength = 11
 
 // setRoutes completes the endpoint with the routes and gateways of the answer.
-func setRoutes(n *cnm.Network, ep *cnm.Endpoint, reply joinReply) error {
+func setRoutes(n *cnm.Network, ep *cnm.Endpoint, reply protocol.JoinReply) error {
 	if len(reply.StaticRoutes) > mostRoutes {
 		return refuse("there are %d static routes; want %d at most", len(reply.StaticRoutes), mostRoutes)
 	}
@@ -199,7 +200,7 @@ func setGateway(ep *cnm.Endpoint, what string, ipv4 bool, gateway netip.Addr) er
 	return nil
 }
 
-func parseRoute(r staticRoute) (cnm.StaticRoute, error) {
+func parseRoute(r protocol.StaticRoute) (cnm.StaticRoute, error) {
 	destination, err := netip.ParsePrefix(r.Destination)
 	if err != nil || destination.Addr().Is4In6() {
 		return cnm.StaticRoute{}, refuse("static route %.60q: want a destination in CIDR form, as 192.0.2.0/24", r.Destination)
@@ -207,15 +208,15 @@ func parseRoute(r staticRoute) (cnm.StaticRoute, error) {
 	route := cnm.StaticRoute{Destination: destination.Masked()}
 	to := route.Destination.Addr()
 	switch r.RouteType {
-	case routeConnected:
+	case protocol.RouteConnected:
 		// A next hop is not looked at, as Docker does not. Multicast may be bound to the link.
-	case routeNextHop:
+	case protocol.RouteNextHop:
 		if to.IsMulticast() {
 			return cnm.StaticRoute{}, refuse("static route %q: multicast goes by no next hop", r.Destination)
 		}
 		route.NextHop, err = parseHop("static route "+strconv.Quote(r.Destination)+": next hop", r.NextHop, destination.Addr().Is4())
 	default:
-		err = refuse("static route %q: type %d: want %d, by a next hop, or %d, on the link", r.Destination, r.RouteType, routeNextHop, routeConnected)
+		err = refuse("static route %q: type %d: want %d, by a next hop, or %d, on the link", r.Destination, r.RouteType, protocol.RouteNextHop, protocol.RouteConnected)
 	}
 	if to.IsLoopback() {
 		return cnm.StaticRoute{}, refuse("static route %q: the loopback is not routed", r.Destination)
@@ -236,7 +237,7 @@ func checkHops(ep *cnm.Endpoint) error {
 		case h == ep.IPv4.Addr() || h == ep.IPv6.Addr():
 			return refuse("router %q: is the endpoint itself", h)
 		case !onLink(ep, h):
-			return refuse("router %q: is not on the link: neither in a subnet of the endpoint's addresses, nor in the destination of a static route of type %d", h, routeConnected)
+			return refuse("router %q: is not on the link: neither in a subnet of the endpoint's addresses, nor in the destination of a static route of type %d", h, protocol.RouteConnected)
 		}
 	}
 	return nil

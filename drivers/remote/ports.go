@@ -7,6 +7,7 @@ import (
 
 	"github.com/docker/libnetwork/cnm"
 	"github.com/docker/libnetwork/netstate"
+	"github.com/docker/libnetwork/plugin/protocol"
 )
 
 // mostPorts is how many published ports a plugin is told of: each is a message of its own
@@ -21,28 +22,28 @@ func (d *Driver) ProgramExternalConnectivity(ctx context.Context, n *cnm.Network
 	if err != nil {
 		return err
 	}
-	request := connectivityRequest{NetworkID: n.ID, EndpointID: ep.ID, Options: options}
+	request := protocol.ConnectivityRequest{NetworkID: n.ID, EndpointID: ep.ID, Options: options}
 	err = absent(d.call(ctx, "ProgramExternalConnectivity", request, nil))
-	return d.takeBack(ctx, err, "RevokeExternalConnectivity", endpointRequest{n.ID, ep.ID})
+	return d.takeBack(ctx, err, "RevokeExternalConnectivity", protocol.EndpointRequest{NetworkID: n.ID, EndpointID: ep.ID})
 }
 
 // RevokeExternalConnectivity takes that back.
 func (d *Driver) RevokeExternalConnectivity(ctx context.Context, n *cnm.Network, ep *cnm.Endpoint) error {
-	return absent(d.repeat(ctx, "RevokeExternalConnectivity", endpointRequest{n.ID, ep.ID}, nil))
+	return absent(d.repeat(ctx, "RevokeExternalConnectivity", protocol.EndpointRequest{NetworkID: n.ID, EndpointID: ep.ID}, nil))
 }
 
 // portMap writes ranges out, one port each.
-func portMap(bindings []cnm.PortBinding) ([]portBinding, error) {
+func portMap(bindings []cnm.PortBinding) ([]protocol.PortBinding, error) {
 	count := 0
 	for _, b := range bindings {
 		if count += b.Count(); count > mostPorts {
 			return nil, cnm.E("", cnm.Invalid, fmt.Errorf("published ports: a plugin is told of %d at most; publish fewer", mostPorts))
 		}
 	}
-	out := make([]portBinding, 0, count)
+	out := make([]protocol.PortBinding, 0, count)
 	for _, b := range bindings {
 		for i := range b.Count() {
-			p := portBinding{
+			p := protocol.PortBinding{
 				Proto: b.Protocol, IP: text(b.IP), Port: b.Port + uint16(i),
 				HostIP: text(b.HostIP), HostPort: b.HostPort, HostPortEnd: max(b.HostPort, b.HostPortEnd),
 			}
@@ -60,10 +61,10 @@ func portMap(bindings []cnm.PortBinding) ([]portBinding, error) {
 	return out, nil
 }
 
-func exposedPorts(ports []cnm.Port) []exposedPort {
-	out := make([]exposedPort, len(ports))
+func exposedPorts(ports []cnm.Port) []protocol.TransportPort {
+	out := make([]protocol.TransportPort, len(ports))
 	for i, p := range ports {
-		out[i] = exposedPort{Proto: p.Protocol, Port: p.Port}
+		out[i] = protocol.TransportPort{Proto: p.Protocol, Port: p.Port}
 	}
 	return out
 }

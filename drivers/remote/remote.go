@@ -21,6 +21,7 @@ import (
 	"github.com/docker/libnetwork/cnm"
 	"github.com/docker/libnetwork/netstate"
 	"github.com/docker/libnetwork/plugin"
+	"github.com/docker/libnetwork/plugin/protocol"
 )
 
 // Type is what a plugin says that it implements if it can be a driver.
@@ -71,11 +72,11 @@ func (d *Driver) Capabilities(ctx context.Context) (Capabilities, error) {
 	if fresh {
 		return *known, nil
 	}
-	var reply capabilitiesReply
+	var reply protocol.NetworkCapabilitiesReply
 	if err := p.Repeat(ctx, method("GetCapabilities"), nil, &reply); err != nil {
 		return Capabilities{}, err
 	}
-	abilities, err := reply.parse()
+	abilities, err := parseCapabilities(reply)
 	if err != nil {
 		return Capabilities{}, d.wrap("GetCapabilities", err)
 	}
@@ -91,7 +92,7 @@ func (d *Driver) Scope(ctx context.Context) (cnm.Scope, error) {
 	return abilities.Scope, err
 }
 
-func (r capabilitiesReply) parse() (Capabilities, error) {
+func parseCapabilities(r protocol.NetworkCapabilitiesReply) (Capabilities, error) {
 	scope, err := parseScope("Scope", r.Scope)
 	if err != nil {
 		return Capabilities{}, err
@@ -119,8 +120,8 @@ func (d *Driver) PlanAddresses(ctx context.Context, n *cnm.Network) (cnm.Address
 	if err != nil || !abilities.ChecksGateways {
 		return cnm.AddressPlan{}, err
 	}
-	var reply gatewayCheckReply
-	if err := d.repeat(ctx, "GwAllocCheck", gatewayCheckRequest{Options: networkOptions(n)}, &reply); err != nil {
+	var reply protocol.GatewayCheckReply
+	if err := d.repeat(ctx, "GwAllocCheck", protocol.GatewayCheckRequest{Options: networkOptions(n)}, &reply); err != nil {
 		return cnm.AddressPlan{}, err
 	}
 	return cnm.AddressPlan{NoGateway4: reply.SkipIPv4, NoGateway6: reply.SkipIPv6}, nil
@@ -132,17 +133,17 @@ func (d *Driver) CreateNetwork(ctx context.Context, n *cnm.Network) ([]netstate.
 	if _, err := checkNetwork(n); err != nil {
 		return nil, err
 	}
-	request := createNetworkRequest{
+	request := protocol.CreateNetworkRequest{
 		NetworkID: n.ID, Options: networkOptions(n),
 		IPv4Data: ipamData(n, n.Subnets4), IPv6Data: ipamData(n, n.Subnets6),
 	}
 	err := d.call(ctx, "CreateNetwork", request, nil)
-	return nil, d.takeBack(ctx, err, "DeleteNetwork", networkRequest{n.ID})
+	return nil, d.takeBack(ctx, err, "DeleteNetwork", protocol.DeleteNetworkRequest{NetworkID: n.ID})
 }
 
 // DeleteNetwork implements cnm.Driver.
 func (d *Driver) DeleteNetwork(ctx context.Context, n *cnm.Network) error {
-	return d.repeat(ctx, "DeleteNetwork", networkRequest{n.ID}, nil)
+	return d.repeat(ctx, "DeleteNetwork", protocol.DeleteNetworkRequest{NetworkID: n.ID}, nil)
 }
 
 // networkOptions are the labels that concern every driver, and in one of them the
@@ -159,10 +160,10 @@ func networkOptions(n *cnm.Network) map[string]any {
 	return options
 }
 
-func ipamData(n *cnm.Network, subnets []cnm.Subnet) []ipamEntry {
-	out := make([]ipamEntry, 0, len(subnets))
+func ipamData(n *cnm.Network, subnets []cnm.Subnet) []protocol.IPAMData {
+	out := make([]protocol.IPAMData, 0, len(subnets))
 	for _, s := range subnets {
-		entry := ipamEntry{AddressSpace: n.IPAM.AddressSpace, Pool: s.Pool.Prefix.String()}
+		entry := protocol.IPAMData{AddressSpace: n.IPAM.AddressSpace, Pool: s.Pool.Prefix.String()}
 		if s.Gateway.IsValid() {
 			entry.Gateway = s.Gateway.String()
 		}

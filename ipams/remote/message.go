@@ -8,15 +8,7 @@ import (
 
 	"github.com/docker/libnetwork/cnm"
 	"github.com/docker/libnetwork/plugin"
-)
-
-// Options of the protocol.
-const (
-	// requestAddressType says what an address is for: labelGateway for a gateway.
-	requestAddressType = "RequestAddressType"
-	labelGateway       = "com.docker.network.gateway"
-	labelSerial        = "com.docker.network.ipam.serial"
-	labelMAC           = "com.docker.network.endpoint.macaddress"
+	"github.com/docker/libnetwork/plugin/protocol"
 )
 
 // Bounds of what an answer may hold.
@@ -25,35 +17,6 @@ const (
 	mostData     = 64
 	longestDatum = 4096 // bytes, of a key or a value
 )
-
-// The messages have the names of the fields on the wire.
-
-type requestPoolRequest struct {
-	AddressSpace, Pool, SubPool string
-	Options                     map[string]string
-	V6                          bool
-}
-
-type requestPoolReply struct {
-	PoolID string
-	Pool   string // in CIDR form
-	Data   map[string]string
-}
-
-type releasePoolRequest struct{ PoolID string }
-
-type requestAddressRequest struct {
-	PoolID  string
-	Address string // without a length; empty for any
-	Options map[string]string
-}
-
-type requestAddressReply struct {
-	Address string // in CIDR form
-	Data    map[string]string
-}
-
-type releaseAddressRequest struct{ PoolID, Address string }
 
 // refuse is for answers that make no sense: the plugin has a defect, or means harm.
 func refuse(format string, values ...any) error {
@@ -77,8 +40,8 @@ func checkData(data map[string]string) error {
 	return nil
 }
 
-// parse checks the grant of a pool.
-func (reply requestPoolReply) parse(r cnm.PoolRequest) (cnm.Pool, error) {
+// parsePool checks the grant of a pool.
+func parsePool(reply protocol.RequestPoolReply, r cnm.PoolRequest) (cnm.Pool, error) {
 	if reply.PoolID == "" || !validText(reply.PoolID) {
 		return cnm.Pool{}, refuse("pool %.60q: is no id", reply.PoolID)
 	}
@@ -107,7 +70,7 @@ func (reply requestPoolReply) parse(r cnm.PoolRequest) (cnm.Pool, error) {
 // normaliseGateway checks the gateway that came with a pool. Its length is that of the
 // pool if it has none.
 func normaliseGateway(pool cnm.Pool) error {
-	given := pool.Meta[labelGateway]
+	given := pool.Meta[protocol.GatewayAddress]
 	if given == "" {
 		return nil
 	}
@@ -120,18 +83,18 @@ func normaliseGateway(pool cnm.Pool) error {
 	}
 	if none := err == nil && gateway.Addr().IsUnspecified() && gateway.Addr().Is4() == pool.Prefix.Addr().Is4(); none {
 		// The plugin says that no gateway is to be asked for; its network driver knows.
-		pool.Meta[labelGateway] = netip.PrefixFrom(gateway.Addr(), 0).String()
+		pool.Meta[protocol.GatewayAddress] = netip.PrefixFrom(gateway.Addr(), 0).String()
 		return nil
 	}
 	if err != nil || !pool.Prefix.Contains(gateway.Addr()) || gateway.Bits() < pool.Prefix.Bits() {
 		return refuse("gateway %.60q: is no address in the subnet %q", given, pool.Prefix)
 	}
-	pool.Meta[labelGateway] = gateway.String()
+	pool.Meta[protocol.GatewayAddress] = gateway.String()
 	return nil
 }
 
-// parse checks the grant of an address from a pool, which is not valid if it is not known.
-func (reply requestAddressReply) parse(r cnm.AddressRequest, pool netip.Prefix) (cnm.Address, error) {
+// parseAddress checks the grant of an address from a pool, which is not valid if it is not known.
+func parseAddress(reply protocol.RequestAddressReply, r cnm.AddressRequest, pool netip.Prefix) (cnm.Address, error) {
 	if err := checkData(reply.Data); err != nil {
 		return cnm.Address{}, err
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/docker/libnetwork/cnm"
+	"github.com/docker/libnetwork/plugin/protocol"
 )
 
 // Whatever a plugin grants: what is taken is a subnet with its gateway in it, or an address
@@ -20,21 +21,21 @@ func FuzzGrants(f *testing.F) {
 	}
 	known := netip.MustParsePrefix("10.1.0.0/16")
 	f.Fuzz(func(t *testing.T, answer []byte, ipv6 bool) {
-		var reply requestPoolReply
+		var reply protocol.RequestPoolReply
 		if json.Unmarshal(answer, &reply) == nil {
-			pool, err := reply.parse(cnm.PoolRequest{IPv6: ipv6})
+			pool, err := parsePool(reply, cnm.PoolRequest{IPv6: ipv6})
 			if err == nil && (pool.ID == "" || pool.Prefix != pool.Prefix.Masked() || pool.Prefix.Addr().Is6() != ipv6) {
 				t.Errorf("pool %+v", pool)
 			}
-			if gateway, ok := pool.Meta[labelGateway]; err == nil && ok && gateway != "" {
+			if gateway, ok := pool.Meta[protocol.GatewayAddress]; err == nil && ok && gateway != "" {
 				if parsed, err := netip.ParsePrefix(gateway); err != nil || !pool.Prefix.Contains(parsed.Addr()) && !parsed.Addr().IsUnspecified() {
 					t.Errorf("gateway %q of pool %q", gateway, pool.Prefix)
 				}
 			}
 		}
-		var address requestAddressReply
+		var address protocol.RequestAddressReply
 		if json.Unmarshal(answer, &address) == nil {
-			if granted, err := address.parse(cnm.AddressRequest{}, known); err == nil && !known.Contains(granted.Prefix.Addr()) {
+			if granted, err := parseAddress(address, cnm.AddressRequest{}, known); err == nil && !known.Contains(granted.Prefix.Addr()) {
 				t.Errorf("address %+v", granted)
 			}
 		}

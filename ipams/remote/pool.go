@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/docker/libnetwork/cnm"
+	"github.com/docker/libnetwork/plugin/protocol"
 )
 
 // mostOffers is how many pools a plugin may offer before one does not overlap what is to
@@ -22,7 +23,7 @@ func (m *IPAM) RequestPool(ctx context.Context, r cnm.PoolRequest) (_ cnm.Pool, 
 	if err != nil {
 		return cnm.Pool{}, err
 	}
-	request := requestPoolRequest{AddressSpace: r.AddressSpace, Pool: text(r.Pool), SubPool: text(r.SubPool), Options: r.Options, V6: wantsIPv6(r)}
+	request := protocol.RequestPoolRequest{AddressSpace: r.AddressSpace, Pool: text(r.Pool), SubPool: text(r.SubPool), Options: r.Options, V6: wantsIPv6(r)}
 	if request.Options == nil {
 		request.Options = map[string]string{}
 	}
@@ -30,18 +31,18 @@ func (m *IPAM) RequestPool(ctx context.Context, r cnm.PoolRequest) (_ cnm.Pool, 
 	defer func() {
 		var errs []error
 		for _, pool := range kept {
-			errs = append(errs, m.giveBack(ctx, nil, "ReleasePool", releasePoolRequest{pool.ID}))
+			errs = append(errs, m.giveBack(ctx, nil, "ReleasePool", protocol.ReleasePoolRequest{PoolID: pool.ID}))
 		}
 		if undo := errors.Join(errs...); err != nil && undo != nil {
 			err = fmt.Errorf("%w; %w", err, undo)
 		}
 	}()
 	for range mostOffers {
-		var reply requestPoolReply
+		var reply protocol.RequestPoolReply
 		if err := p.Call(ctx, method("RequestPool"), request, &reply); err != nil {
 			return cnm.Pool{}, err
 		}
-		pool, err := reply.parse(r)
+		pool, err := parsePool(reply, r)
 		if err == nil {
 			err = offeredBefore(kept, pool)
 		}
@@ -64,7 +65,7 @@ func (m *IPAM) refusePool(ctx context.Context, err error, id string, kept []cnm.
 	if id == "" || !validText(id) || slices.ContainsFunc(kept, same) {
 		return err
 	}
-	return m.giveBack(ctx, err, "ReleasePool", releasePoolRequest{id})
+	return m.giveBack(ctx, err, "ReleasePool", protocol.ReleasePoolRequest{PoolID: id})
 }
 
 // offeredBefore refuses a pool that is kept already: asking again would lead nowhere.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/docker/libnetwork/cnm"
 	"github.com/docker/libnetwork/plugin"
+	"github.com/docker/libnetwork/plugin/protocol"
 )
 
 // Type is what a plugin says that it implements if it can be an address manager.
@@ -122,7 +123,7 @@ func (m *IPAM) AddressSpaces(ctx context.Context) (local, global string, err err
 // its own words.
 func (m *IPAM) ReleasePool(ctx context.Context, poolID string) error {
 	// A second time might release what somebody else was granted meanwhile.
-	if err := m.call(ctx, "ReleasePool", releasePoolRequest{poolID}, nil); err != nil {
+	if err := m.call(ctx, "ReleasePool", protocol.ReleasePoolRequest{PoolID: poolID}, nil); err != nil {
 		return err
 	}
 	m.mu.Lock()
@@ -139,7 +140,7 @@ func (m *IPAM) RequestAddress(ctx context.Context, r cnm.AddressRequest) (cnm.Ad
 	if r.Address.IsUnspecified() {
 		return cnm.Address{Prefix: netip.PrefixFrom(r.Address, 0)}, nil
 	}
-	request := requestAddressRequest{PoolID: r.PoolID, Options: maps.Clone(r.Options)}
+	request := protocol.RequestAddressRequest{PoolID: r.PoolID, Options: maps.Clone(r.Options)}
 	if request.Options == nil {
 		request.Options = make(map[string]string)
 	}
@@ -147,10 +148,10 @@ func (m *IPAM) RequestAddress(ctx context.Context, r cnm.AddressRequest) (cnm.Ad
 		request.Address = r.Address.String()
 	}
 	if r.Gateway {
-		request.Options[requestAddressType] = labelGateway
+		request.Options[protocol.RequestAddressType] = protocol.GatewayAddress
 	}
 	if r.Serial {
-		request.Options[labelSerial] = "true"
+		request.Options[protocol.Serial] = "true"
 	}
 	if !r.MAC.IsZero() {
 		required, err := m.RequiresMAC(ctx)
@@ -158,22 +159,22 @@ func (m *IPAM) RequestAddress(ctx context.Context, r cnm.AddressRequest) (cnm.Ad
 			return cnm.Address{}, err
 		}
 		if required {
-			request.Options[labelMAC] = r.MAC.String()
+			request.Options[protocol.MACAddress] = r.MAC.String()
 		}
 	}
-	var reply requestAddressReply
+	var reply protocol.RequestAddressReply
 	if err := m.call(ctx, "RequestAddress", request, &reply); err != nil {
 		return cnm.Address{}, err
 	}
 	m.mu.Lock()
 	pool := m.pools[r.PoolID]
 	m.mu.Unlock()
-	granted, err := reply.parse(r, pool)
+	granted, err := parseAddress(reply, r, pool)
 	if err == nil {
 		return granted, nil
 	}
 	if prefix, parseErr := netip.ParsePrefix(reply.Address); parseErr == nil {
-		err = m.giveBack(ctx, err, "ReleaseAddress", releaseAddressRequest{r.PoolID, prefix.Addr().String()})
+		err = m.giveBack(ctx, err, "ReleaseAddress", protocol.ReleaseAddressRequest{PoolID: r.PoolID, Address: prefix.Addr().String()})
 	}
 	return cnm.Address{}, m.wrap("RequestAddress", err)
 }
@@ -183,7 +184,7 @@ func (m *IPAM) ReleaseAddress(ctx context.Context, poolID string, address netip.
 	if address.IsUnspecified() {
 		return nil
 	}
-	return m.call(ctx, "ReleaseAddress", releaseAddressRequest{poolID, address.String()}, nil)
+	return m.call(ctx, "ReleaseAddress", protocol.ReleaseAddressRequest{PoolID: poolID, Address: address.String()}, nil)
 }
 
 func method(name string) string { return Type + "." + name }

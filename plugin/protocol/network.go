@@ -53,7 +53,7 @@ type IPAMData struct {
 	// Pool is the subnet in CIDR form; 0.0.0.0/0 stands for none.
 	Pool string
 	// Gateway is its address with the subnet's length; empty if there is none.
-	Gateway string
+	Gateway string `json:",omitempty"`
 	// AuxAddresses are kept away from endpoints, by name, in the form of Gateway.
 	AuxAddresses map[string]string `json:",omitempty"`
 }
