@@ -80,7 +80,7 @@ func assemble(ctx context.Context, cfg *config.Config, id string, store cnm.Stor
 		ports:     portmap.New(host.Ports(), slog.Default().With("controller", shortID(id))),
 		forwarder: resolver.NewForwarder(resolver.ForwarderOptions{Log: slog.Default().With("controller", shortID(id))}),
 		plugins: plugins{
-			registry: plugin.New(plugin.Options(cfg.Daemon.Plugins)), drivers: make(map[string]toldDriver), ipams: make(map[string]remoteIPAM),
+			registry: plugin.New(pluginOptions(cfg)), drivers: make(map[string]toldDriver), ipams: make(map[string]remoteIPAM),
 		},
 		debts: newDebts(), node: newClusterNode(),
 		networks: make(map[string]*network), sandboxes: make(map[string]*sandbox),

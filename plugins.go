@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/docker/libnetwork/cnm"
+	"github.com/docker/libnetwork/config"
 	"github.com/docker/libnetwork/drivers/remote"
 	"github.com/docker/libnetwork/internal/linkoption"
 	remoteipam "github.com/docker/libnetwork/ipams/remote"
@@ -51,6 +52,25 @@ type plugins struct {
 	ipams map[string]remoteIPAM
 }
 
+// mostPlugins is how many names are remembered: who asks for others, which there hardly
+// are, cannot fill the memory with them.
+const mostPlugins = 1024
+
+func pluginOptions(cfg *config.Config) plugin.Options {
+	p := cfg.Daemon.Plugins
+	options := plugin.Options{SocketFolders: p.SocketFolders, SpecFolders: p.SpecFolders, CallTimeout: p.CallTimeout, RetryFor: p.RetryFor}
+	if getter := cfg.PluginGetter; getter != nil {
+		options.Find = func(name, implements string) (plugin.Client, error) {
+			found, err := getter.Get(name, implements, 0)
+			if err != nil {
+				return nil, err
+			}
+			return found.Client(), nil
+		}
+	}
+	return options
+}
+
 // remoteDriverEntry returns the driver of a plugin.
 func (c *controller) remoteDriverEntry(name string) driverEntry {
 	p := &c.plugins
@@ -59,7 +79,9 @@ func (c *controller) remoteDriverEntry(name string) driverEntry {
 	driver, ok := p.drivers[name]
 	if !ok {
 		driver = toldDriver{remote.New(p.registry, name), c}
-		p.drivers[name] = driver
+		if len(p.drivers) < mostPlugins {
+			p.drivers[name] = driver
+		}
 		if nodes := p.nodes; len(nodes) > 0 {
 			c.background.group.Go(func() { c.tellNodes(c.background.ctx, driver, nodes, nil) })
 		}
@@ -110,7 +132,9 @@ func (c *controller) remoteIPAMOf(name string) remoteIPAM {
 	ipam, ok := p.ipams[name]
 	if !ok {
 		ipam = remoteipam.New(p.registry, name)
-		p.ipams[name] = ipam
+		if len(p.ipams) < mostPlugins {
+			p.ipams[name] = ipam
+		}
 	}
 	return ipam
 }

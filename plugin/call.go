@@ -31,6 +31,8 @@ type Plugin struct {
 
 	mu      sync.Mutex // guards what follows
 	current *session   // nil if there is none
+	// client, if it is not nil, is what somebody else talks to the plugin with.
+	client Client
 }
 
 // Name returns the name that the plugin was found by.
@@ -81,6 +83,12 @@ func (p *Plugin) Repeat(ctx context.Context, method string, request, reply any) 
 
 func (p *Plugin) call(ctx context.Context, method string, request, reply any, repeat bool) error {
 	op := fmt.Sprintf("plugin %q", p.name)
+	p.mu.Lock()
+	client := p.client
+	p.mu.Unlock()
+	if client != nil {
+		return cnm.Wrap(op, cnm.Wrap(method, p.callForeign(ctx, client, method, request, reply)))
+	}
 	var body []byte
 	if request != nil {
 		var err error

@@ -34,6 +34,8 @@ type Options struct {
 	// RetryFor bounds how long a plugin that cannot be connected to is tried again;
 	// zero means DefaultRetryFor, less than zero not at all.
 	RetryFor time.Duration
+	// Find, if it is not nil, finds plugins in place of the folders, by name and type.
+	Find func(name, implements string) (Client, error)
 }
 
 func (o Options) withDefaults() Options {
@@ -136,6 +138,9 @@ func (r *Registry) get(ctx context.Context, name, implements string, wait bool) 
 	op := fmt.Sprintf("plugin %q", name)
 	if err := checkName(name); err != nil {
 		return nil, cnm.Wrap(op, err)
+	}
+	if r.options.Find != nil {
+		return r.foreign(name, implements)
 	}
 	ctx, done, err := r.begin(ctx)
 	if err != nil {
