@@ -83,10 +83,25 @@ func runSkipped(ctx context.Context, results string) error {
 // maySkip are the tests that may be skipped for something else than the kernel, by package
 // and name, each with the reason. Sub-tests are named by what they are part of.
 func maySkip() map[string]string {
-	const module = "github.com/docker/libnetwork/"
+	const (
+		module  = "github.com/docker/libnetwork/"
+		consul  = "its server is no package of Debian, and takes minutes to build: LIBNETWORK_CONSUL=1"
+		clients = "runtimes that nothing else needs are to be installed for it: CNI_CLIENTS=1"
+	)
 	return map[string]string{
-		module + "test/rules TestPages":  "its pages are compared only where the programs that print them have the version of the pages",
-		module + "packaging TestPackage": "there is no dpkg-deb but on Debian",
+		module + "test/rules TestPages":                     "its pages are compared only where the programs that print them have the version of the pages",
+		module + "packaging TestPackage":                    "there is no dpkg-deb but on Debian",
+		module + "datastore/consul TestContract":            consul,
+		module + "datastore/consul TestLimits":              consul,
+		module + "datastore/consul TestNoLeaks":             consul,
+		module + "datastore/consul TestOutage":              consul,
+		module + "datastore/consul TestTLS":                 consul,
+		module + "datastore/consul TestTroubledConnections": consul,
+		module + "discovery TestConsul":                     consul,
+		module + "test/cni TestCnitool":                     clients,
+		module + "test/cni TestContainerd":                  clients,
+		module + "test/cni TestPodman":                      clients,
+		module + "test/cni TestPodmanByDaemon":              clients,
 	}
 }
 
