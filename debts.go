@@ -129,6 +129,22 @@ const (
 	lastPayment  = time.Minute
 )
 
+// untilDone does something in the background until it succeeds or the controller stops.
+func (c *controller) untilDone(ctx context.Context, what string, do func(context.Context) error) {
+	for wait := firstPayment; ; wait = min(2*wait, lastPayment) {
+		err := do(ctx)
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		c.log.Warn(what+"; it is tried again", "error", err)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+	}
+}
+
 // loadDebts takes all notes for debts: those of what has a record turn out to be none.
 func (c *controller) loadDebts(ctx context.Context) error {
 	return c.store.View(ctx, func(tx cnm.Tx) error {
@@ -187,6 +203,12 @@ func (c *controller) pay(ctx context.Context, t *told) bool {
 	if !ok {
 		return true // a driver of this build has the name now
 	}
+	// An endpoint that stands must not join while its leaving is told.
+	release, err := c.lockStanding(ctx, t)
+	if err != nil {
+		return false
+	}
+	defer release()
 	stands, joined, busy := c.standing(t)
 	switch {
 	case busy:
@@ -194,7 +216,6 @@ func (c *controller) pay(ctx context.Context, t *told) bool {
 	case stands && (joined || !t.Joined):
 		return true
 	}
-	var err error
 	if t.Joined && !joined {
 		err = d.remoteDriver.Leave(ctx, &t.Network, t.Endpoint)
 	}
@@ -277,6 +298,23 @@ func (c *controller) inUse(r *release) bool {
 		}
 	}
 	return false
+}
+
+// lockStanding locks the endpoint that a plugin was told of, if it has a record.
+func (c *controller) lockStanding(ctx context.Context, t *told) (release func(), err error) {
+	if t.Endpoint == nil {
+		return func() {}, nil
+	}
+	c.mu.RLock()
+	var ep *endpoint
+	if n := c.networks[t.Network.ID]; n != nil {
+		ep = n.endpoints[t.Endpoint.ID]
+	}
+	c.mu.RUnlock()
+	if ep == nil {
+		return func() {}, nil
+	}
+	return ep.lock.acquire(ctx, ep.subject())
 }
 
 // standing reports whether what a plugin was told of has a record, is in a sandbox, and

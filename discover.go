@@ -2,7 +2,6 @@ package libnetwork
 
 import (
 	"context"
-	"errors"
 	"iter"
 	"log/slog"
 	"slices"
@@ -108,20 +107,9 @@ func (c *controller) register(ctx context.Context, s *nodeSource) {
 	if s.self.Host == "" {
 		return
 	}
-	for wait := firstPayment; ; wait = min(2*wait, lastPayment) {
-		err := s.registry.Register(ctx, s.self)
-		if err == nil || ctx.Err() != nil || errors.Is(err, cnm.Invalid) {
-			if err != nil && ctx.Err() == nil {
-				c.log.Error("discovery of nodes: this one cannot be made known", "error", err)
-			}
-			return
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(wait):
-		}
-	}
+	c.untilDone(ctx, "discovery of nodes: make this one known", func(ctx context.Context) error {
+		return s.registry.Register(ctx, s.self)
+	})
 }
 
 // nodesChanged tells plugins of nodes that came and went.

@@ -228,8 +228,7 @@ func (c *controller) claimEndpoint(ctx context.Context, u *undo.Stack, network *
 			}
 			return err
 		}
-		taken := cnm.E("", cnm.Exists, errors.New("the network has an endpoint of that name, here or on another host; choose another or delete it"))
-		if err := absent(tx, name, taken); err != nil {
+		if err := absent(tx, name, errNameTaken()); err != nil {
 			return err
 		}
 		if err := put(tx, name, rec.ID); err != nil {
@@ -256,7 +255,7 @@ func (g *global) removeShares(ctx context.Context, gone map[string]*share) error
 	for keys := range slices.Chunk(slices.Sorted(maps.Keys(gone)), together) {
 		err := g.store.Update(ctx, func(tx cnm.Tx) error {
 			for _, key := range keys {
-				if err := tx.Delete(sharedEndName(gone[key].NetworkID, gone[key].Name)); err != nil {
+				if err := dropName(tx, key, gone[key]); err != nil {
 					return err
 				}
 				if err := tx.Delete(key); err != nil {
@@ -270,6 +269,53 @@ func (g *global) removeShares(ctx context.Context, gone map[string]*share) error
 		}
 	}
 	return nil
+}
+
+// dropName gives an endpoint's name back, unless somebody else has it meanwhile.
+func dropName(tx cnm.Tx, key string, s *share) error {
+	name := sharedEndName(s.NetworkID, s.Name)
+	value, err := tx.Get(name)
+	if errors.Is(err, cnm.NotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var owner string
+	if err := json.Unmarshal(value, &owner); err != nil || sharedEndpoint(s.NetworkID, owner) != key {
+		return nil //nolint:nilerr // what cannot be read is not ours
+	}
+	return tx.Delete(name)
+}
+
+// renameShared makes another name that of an endpoint on all hosts, and gives back the one
+// that it had.
+func (c *controller) renameShared(ctx context.Context, u *undo.Stack, n *network, id, from, to string) error {
+	g := c.global
+	if g == nil || n.record.Load().Scope != cnm.Global {
+		return nil
+	}
+	key := sharedEndpoint(n.ID(), id)
+	move := func(ctx context.Context, from, to string) error {
+		return g.store.Update(ctx, func(tx cnm.Tx) error {
+			if err := absent(tx, sharedEndName(n.ID(), to), errNameTaken()); err != nil {
+				return err
+			}
+			if err := dropName(tx, key, &share{NetworkID: n.ID(), Name: from}); err != nil {
+				return err
+			}
+			return put(tx, sharedEndName(n.ID(), to), id)
+		})
+	}
+	if err := move(ctx, from, to); err != nil {
+		return err
+	}
+	u.Push("take the name back on all hosts", func(ctx context.Context) error { return move(ctx, to, from) })
+	return nil
+}
+
+func errNameTaken() error {
+	return cnm.E("", cnm.Exists, errors.New("the network has an endpoint of that name, here or on another host; choose another or delete it"))
 }
 
 // tellTime is how long an operation waits at most for the store to hear of its end.
@@ -321,24 +367,23 @@ func (c *controller) publishShares(ctx context.Context) {
 
 func (c *controller) reconcileShares(ctx context.Context) error {
 	g := c.global
-	wished := c.ownShares()
-	g.mu.Lock()
-	if g.shares == nil {
-		g.mu.Unlock()
+	there, settled := g.snapshot()
+	if there == nil {
 		return nil // the store has not told yet
 	}
+	// The wish comes behind: what was settled then has its record by now, or none any more.
+	wished := c.ownShares()
 	changed, gone := make(map[string]*share), make(map[string]*share)
-	for key, s := range g.shares {
-		if s.Node == g.node && wished[key] == nil && g.claimed[key] == 0 {
-			gone[key] = s
+	for _, key := range settled {
+		if wished[key] == nil {
+			gone[key] = there[key]
 		}
 	}
 	for key, s := range wished {
-		if there := g.shares[key]; there == nil || !sameShare(there, s) {
+		if there[key] == nil || !sameShare(there[key], s) {
 			changed[key] = s
 		}
 	}
-	g.mu.Unlock()
 	if err := g.removeShares(ctx, gone); err != nil {
 		return err
 	}
@@ -349,6 +394,19 @@ func (c *controller) reconcileShares(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// snapshot returns the endpoints of all hosts, and the keys of those of this host that no
+// operation is about to record.
+func (g *global) snapshot() (there map[string]*share, settled []string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for key, s := range g.shares {
+		if s.Node == g.node && g.claimed[key] == 0 {
+			settled = append(settled, key)
+		}
+	}
+	return maps.Clone(g.shares), settled
 }
 
 // writeShares writes endpoints of networks that are there.

@@ -143,6 +143,13 @@ func TestNetworkOfSeveralHosts(t *testing.T) {
 	if _, err := there.CreateEndpoint("first"); !errors.Is(err, cnm.Exists) {
 		t.Errorf("a name of another host: %v", err)
 	}
+	ok(t, sbA.Rename("renamed"))
+	resolves(b, sbB, "renamed", address(epA))
+	ok(t, sbA.Rename("first"))
+	resolves(b, sbB, "first", address(epA))
+	if err := sbB.Rename("first"); !errors.Is(err, cnm.Exists) {
+		t.Errorf("renamed to a name of another host: %v", err)
+	}
 	if _, err := b.NewNetwork("macvlan", "web", "", globalOption("198.51.100.0/24")...); !errors.Is(err, cnm.Exists) && !errors.Is(err, cnm.Forbidden) {
 		t.Errorf("a network's name of another host: %v", err)
 	}

@@ -226,21 +226,12 @@ func (c *controller) hostShares(ctx context.Context, u *undo.Stack, rec *cnm.Net
 // restoreClaims asks again for this host's shared addresses, and gives back what a process
 // had claimed that was killed before it had recorded that.
 func (c *controller) restoreClaims(ctx context.Context) {
-	for wait := firstPayment; ; wait = min(2*wait, lastPayment) {
-		err := c.replayShared(ctx)
-		if err == nil {
-			err = c.global.ipam.Sweep(ctx)
+	c.untilDone(ctx, "claim this host's shared addresses again", func(ctx context.Context) error {
+		if err := c.replayShared(ctx); err != nil {
+			return err
 		}
-		if err == nil || ctx.Err() != nil {
-			return
-		}
-		c.log.Warn("claim this host's shared addresses again; it is tried again", "error", err)
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(wait):
-		}
-	}
+		return c.global.ipam.Sweep(ctx)
+	})
 }
 
 // replayShared asks for the addresses of this host's records: of endpoints, and its own.

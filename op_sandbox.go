@@ -318,6 +318,9 @@ func (sb *sandbox) rename(ctx context.Context, name string) (err error) {
 			return err
 		}
 		u.Push("release the name", func(context.Context) error { ep.n.releaseEndpointName(name); return nil })
+		if err := sb.c.renameShared(ctx, &u, ep.n, rec.ID, rec.Name, name); err != nil {
+			return err
+		}
 		rec.Name = name
 		b.putEndpoint(&rec)
 		renamed, records = append(renamed, ep), append(records, &rec)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"sync"
-	"time"
 
 	"github.com/docker/libnetwork/cnm"
 	"github.com/docker/libnetwork/config"
@@ -193,21 +192,13 @@ func (c *controller) replayRemotes() {
 
 func (c *controller) replayRemote(ctx context.Context, name string, networks []*network) {
 	ipam := c.remoteIPAMOf(name)
-	for wait := firstPayment; ; wait = min(2*wait, lastPayment) {
+	c.untilDone(ctx, "tell plugin "+name+" again of the addresses in use", func(ctx context.Context) error {
 		required, err := ipam.RequiresReplay(ctx)
-		if err == nil && required {
-			err = replayAll(ctx, ipam, networks)
+		if err != nil || !required {
+			return err
 		}
-		if err == nil {
-			return
-		}
-		c.log.Warn("tell a plugin again of the addresses in use; it is tried again", "address manager", name, "error", err)
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(wait):
-		}
-	}
+		return replayAll(ctx, ipam, networks)
+	})
 }
 
 // replayAll asks for what is recorded and still stands.
