@@ -209,6 +209,10 @@ func (c *controller) pay(ctx context.Context, t *told) bool {
 		return false
 	}
 	defer release()
+	// Whoever held the lock may have told the plugin meanwhile: the note says.
+	if t, err = c.noted(ctx, t); t == nil {
+		return err == nil
+	}
 	stands, joined, busy := c.standing(t)
 	switch {
 	case busy:
@@ -298,6 +302,25 @@ func (c *controller) inUse(r *release) bool {
 		}
 	}
 	return false
+}
+
+// noted returns the note as it stands, or nil if the plugin knows no more.
+func (c *controller) noted(ctx context.Context, t *told) (*told, error) {
+	fresh := new(told)
+	err := c.store.View(ctx, func(tx cnm.Tx) error {
+		value, err := tx.Get(t.key())
+		if err != nil {
+			return err
+		}
+		return json.Unmarshal(value, fresh)
+	})
+	if errors.Is(err, cnm.NotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return fresh, nil
 }
 
 // lockStanding locks the endpoint that a plugin was told of, if it has a record.

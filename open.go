@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/netip"
 
 	"github.com/docker/libnetwork/cnm"
 	"github.com/docker/libnetwork/config"
@@ -169,20 +168,10 @@ func builtinIPAMs(settings builtin.Config, g *global) (map[string]cnm.IPAM, erro
 
 // addressSettings is what the configuration says of automatic addresses.
 func addressSettings(cfg *config.Config, id string) (builtin.Config, error) {
-	settings := builtin.Config{ULA: builtin.ULAFor(id)}
-	for _, pool := range cfg.Daemon.DefaultAddressPools {
-		base, err := netip.ParsePrefix(pool.Base)
-		if err != nil {
-			return settings, cnm.E("", cnm.Invalid, fmt.Errorf("default address pool %q: %w", pool.Base, err))
-		}
-		settings.LocalPools = append(settings.LocalPools, builtin.PoolBase{Base: base, Size: pool.Size})
+	pools, never, err := cfg.Daemon.Pools()
+	settings := builtin.Config{ULA: builtin.ULAFor(id), NeverUse: never}
+	for _, pool := range pools {
+		settings.LocalPools = append(settings.LocalPools, builtin.PoolBase(pool))
 	}
-	for _, text := range cfg.Daemon.NeverUse {
-		prefix, err := netip.ParsePrefix(text)
-		if err != nil {
-			return settings, cnm.E("", cnm.Invalid, fmt.Errorf("never use %q: %w", text, err))
-		}
-		settings.NeverUse = append(settings.NeverUse, prefix)
-	}
-	return settings, nil
+	return settings, err
 }

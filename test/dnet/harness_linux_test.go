@@ -1,7 +1,6 @@
 package dnet
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -57,25 +56,7 @@ type machine struct {
 // daemon is a process.
 type daemon struct {
 	*exec.Cmd
-	log *logs
-}
-
-// logs collects what a process writes.
-type logs struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *logs) Write(text []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(text)
-}
-
-func (l *logs) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
+	log *kerneltest.Log
 }
 
 func newMachine(t testing.TB, host string) *machine {
@@ -114,7 +95,7 @@ func (m *machine) run(more ...string) *daemon {
 	if !strings.Contains(strings.Join(append(arguments, more...), " "), "-H ") {
 		arguments = append(arguments, "-H", "unix://"+m.socket)
 	}
-	d := &daemon{Cmd: exec.Command(program(m.t), append(arguments, more...)...), log: &logs{}}
+	d := &daemon{Cmd: exec.Command(program(m.t), append(arguments, more...)...), log: &kerneltest.Log{}}
 	d.Stdout, d.Stderr = d.log, d.log
 	if err := d.Start(); err != nil {
 		m.t.Fatal(err)

@@ -47,24 +47,6 @@ var program = sync.OnceValues(func() (string, error) {
 // mountProc makes /proc that of the process numbers in here.
 var mountProc = sync.OnceValue(func() error { return unix.Mount("proc", "/proc", "proc", 0, "") })
 
-// logs collects what a process writes.
-type logs struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *logs) Write(text []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(text)
-}
-
-func (l *logs) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
 // site is a host with an engine and a plugin, and others on its Ethernet segment.
 type site struct {
 	*kerneltest.Lan
@@ -76,7 +58,7 @@ type site struct {
 	containerd *exec.Cmd
 	engine     *exec.Cmd
 	plugin     *exec.Cmd
-	logs       map[string]*logs
+	logs       map[string]*kerneltest.Log
 }
 
 // image is what containers are made of.
@@ -92,7 +74,7 @@ func newSite(t testing.TB) *site {
 	ok(t, err)
 	s := &site{
 		Lan: kerneltest.NewLan(t), t: t, folder: folder, dnet: path, docker: "docker",
-		cgroup: fmt.Sprintf("libnetwork-%d", time.Now().UnixNano()), logs: make(map[string]*logs),
+		cgroup: fmt.Sprintf("libnetwork-%d", time.Now().UnixNano()), logs: make(map[string]*kerneltest.Log),
 	}
 	// That of the package which the engine is of, if there is more than one.
 	if _, err := os.Stat("/usr/bin/docker"); err == nil {
@@ -127,7 +109,7 @@ func dial(socket string) error {
 func (s *site) start(name, program string, arguments ...string) *exec.Cmd {
 	s.t.Helper()
 	if s.logs[name] == nil {
-		s.logs[name] = &logs{}
+		s.logs[name] = &kerneltest.Log{}
 	}
 	cmd := exec.Command(program, arguments...)
 	cmd.Stdout, cmd.Stderr = s.logs[name], s.logs[name]

@@ -42,28 +42,10 @@ type machine struct {
 	process *exec.Cmd
 	input   io.WriteCloser
 	output  *bufio.Reader
-	log     *logs
+	log     *kerneltest.Log
 
 	mu    sync.Mutex
 	truth map[string]string // entries that its node made
-}
-
-// logs collects what a process writes.
-type logs struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *logs) Write(text []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(text)
-}
-
-func (l *logs) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
 }
 
 // newHosts makes hosts with addresses 192.0.2.1 and on (RFC 5737), at one switch.
@@ -120,7 +102,7 @@ func (m *machine) start() {
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	m.process, m.log = exec.Command("/proc/self/exe"), &logs{}
+	m.process, m.log = exec.Command("/proc/self/exe"), &kerneltest.Log{}
 	m.process.Env = append(os.Environ(), nodeSettings+"="+string(text))
 	m.process.Stderr = m.log
 	output, err := m.process.StdoutPipe()

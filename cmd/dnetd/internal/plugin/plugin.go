@@ -90,22 +90,12 @@ func (p *Plugin) open(ctx context.Context) error {
 
 // pools are those of the controller: only one of the two gives a subnet to a network.
 func pools(cfg *config.Config, id string) (builtin.Config, error) {
-	out := builtin.Config{ULA: builtin.ULAFor(id)}
-	for _, pool := range cfg.Daemon.DefaultAddressPools {
-		base, err := netip.ParsePrefix(pool.Base)
-		if err != nil {
-			return out, cnm.E(fmt.Sprintf("default address pool %q", pool.Base), cnm.Invalid, err)
-		}
-		out.LocalPools = append(out.LocalPools, builtin.PoolBase{Base: base, Size: pool.Size})
+	pools, never, err := cfg.Daemon.Pools()
+	out := builtin.Config{ULA: builtin.ULAFor(id), NeverUse: never}
+	for _, pool := range pools {
+		out.LocalPools = append(out.LocalPools, builtin.PoolBase(pool))
 	}
-	for _, text := range cfg.Daemon.NeverUse {
-		prefix, err := netip.ParsePrefix(text)
-		if err != nil {
-			return out, cnm.E(fmt.Sprintf("never use %q", text), cnm.Invalid, err)
-		}
-		out.NeverUse = append(out.NeverUse, prefix)
-	}
-	return out, nil
+	return out, err
 }
 
 // avoid returns what the host reaches already, and the subnets of all networks, also those
