@@ -3,9 +3,8 @@ package plugin
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"time"
+	"net/http"
 
 	"github.com/docker/libnetwork/cnm"
 )
@@ -50,17 +49,21 @@ func (p *Plugin) callForeign(ctx context.Context, client Client, method string, 
 		o.err = client.Call(method, request, &o.answer)
 		ended <- o
 	}()
-	timer := time.NewTimer(p.registry.options.CallTimeout)
-	defer timer.Stop()
+	timed, cancel := context.WithTimeout(ctx, p.registry.options.CallTimeout)
+	defer cancel()
+	var o outcome
 	select {
-	case o := <-ended:
-		if o.err != nil {
-			return answeredError(0, o.err.Error())
+	case o = <-ended:
+	case <-timed.Done():
+		// An answered call is done with its context, too: the answer was there before.
+		select {
+		case o = <-ended:
+		default:
+			return Unsettled(cnm.E("", cnm.Timeout, fmt.Errorf("no answer within %s: %w", p.registry.options.CallTimeout, timed.Err())))
 		}
-		return decode(200, o.answer, reply)
-	case <-timer.C:
-		return Unsettled(cnm.E("", cnm.Timeout, fmt.Errorf("no answer within %s", p.registry.options.CallTimeout)))
-	case <-ctx.Done():
-		return Unsettled(cnm.E("", cnm.Timeout, errors.Join(ctx.Err())))
 	}
+	if o.err != nil {
+		return answeredError(0, o.err.Error())
+	}
+	return decode(http.StatusOK, o.answer, reply)
 }
