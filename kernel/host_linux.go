@@ -160,12 +160,13 @@ func (h *host) Close() error {
 	h.cancel()
 	h.watchers.Wait()
 	h.resident.close()
-	h.firewall.close()
 	for _, s := range open {
 		s.release()
 	}
-	// Whatever is under way, deletions too, holds the space that it is in.
+	// Whatever is under way, deletions too, holds the space that it is in. The packet filter
+	// closes after them: see settleTime.
 	h.spaces.Wait()
+	h.firewall.close()
 	return h.reaper.close()
 }
 

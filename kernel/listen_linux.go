@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"time"
 
 	"github.com/docker/libnetwork/cnm"
 	"github.com/docker/libnetwork/kernel/errno"
@@ -18,6 +19,13 @@ const (
 	redirectTable = "libnetwork-resolver"
 	redirectChain = "LN-RESOLVER"
 )
+
+// settleTime is after how long the kernel is done with a change of nftables: it frees what
+// was before once nobody can refer to it any more, some 10 ms later. Whoever closes a
+// netfilter socket before that waits for it, and links of the namespace can be neither made
+// nor deleted meanwhile (nft_rcv_nl_event and nf_tables_netdev_event in the kernel's
+// nf_tables_api.c and nft_chain_filter.c take the same lock).
+const settleTime = 100 * time.Millisecond
 
 // Listen implements Container.
 func (c container) Listen(ctx context.Context, namespace string, address netip.AddrPort) (packets net.PacketConn, streams net.Listener, err error) {
@@ -78,8 +86,13 @@ func (c container) redirect(ctx context.Context, backend string, address netip.A
 	case NFTables:
 		closeSocket, err := nft.Redirect{Table: redirectTable, Address: address.Addr(), Port: address.Port(), UDP: udp, TCP: tcp}.Apply()
 		if err == nil {
-			// The kernel takes its time for it, in a container's namespace.
-			c.h.watchers.Go(func() { _ = closeSocket() })
+			c.h.watchers.Go(func() {
+				select {
+				case <-c.h.ctx.Done():
+				case <-time.After(settleTime):
+				}
+				_ = closeSocket()
+			})
 		}
 		return err
 	case IPTablesNFT, IPTablesLegacy:
