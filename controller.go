@@ -72,8 +72,6 @@ type controller struct {
 	// does not take what is being made for garbage.
 	busy    map[string]int
 	stopped bool
-	// postponed is what the next commit writes besides.
-	postponed batch
 }
 
 // New returns a controller. On a data dir that has been used before it finds what

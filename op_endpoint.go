@@ -84,8 +84,10 @@ func (n *network) createEndpoint(ctx context.Context, name string, options []End
 		return nil, err
 	}
 	u.Push("delete endpoint in the driver", func(ctx context.Context) error { return entry.driver.DeleteEndpoint(ctx, &draft, rec) })
-	if err := c.recordBy(ctx, c.postpone, &u, func(b *batch) { b.putEndpoint(rec) }, func(b *batch) { b.delete(keyEndpoint + rec.ID) }); err != nil {
-		return nil, err
+	if !spec.recordWithJoin {
+		if err := c.record(ctx, &u, func(b *batch) { b.putEndpoint(rec) }, func(b *batch) { b.delete(keyEndpoint + rec.ID) }); err != nil {
+			return nil, err
+		}
 	}
 
 	ep := n.newEndpoint(rec)

@@ -72,7 +72,7 @@ func (ep *endpoint) join(ctx context.Context, sb *sandbox, options []EndpointOpt
 	if err != nil {
 		return err
 	}
-	if err := c.change(ctx, &u, sandbox, before, ports, ep.record.Load()); err != nil {
+	if err := c.change(ctx, &u, sb, sandbox, before, ports, ep.record.Load()); err != nil {
 		return err
 	}
 
@@ -94,19 +94,26 @@ func (ep *endpoint) join(ctx context.Context, sb *sandbox, options []EndpointOpt
 
 // change records and realises what an operation makes of the endpoints in a sandbox.
 // Old are the records of those that are not in it yet.
-func (c *controller) change(ctx context.Context, u *undo.Stack, sandbox *cnm.Sandbox, before []*cnm.Endpoint, ports *publication, old ...*cnm.Endpoint) error {
+func (c *controller) change(ctx context.Context, u *undo.Stack, sb *sandbox, sandbox *cnm.Sandbox, before []*cnm.Endpoint, ports *publication, old ...*cnm.Endpoint) error {
 	records, all := changed(before, ports.records), append(old, before...)
 	err := c.record(ctx, u, func(b *batch) {
 		for _, rec := range records {
 			b.putEndpoint(rec)
+		}
+		if sb.unrecorded.Load() {
+			b.putSandbox(sandbox)
 		}
 	}, func(b *batch) {
 		for _, rec := range records {
 			b.putEndpoint(find(all, rec.ID))
 		}
 	})
-	if err != nil || !sandbox.Ready {
+	if err != nil {
 		return err
+	}
+	sb.unrecorded.Store(false)
+	if !sandbox.Ready {
+		return nil
 	}
 	if err := c.realise(ctx, u, c.desired(sandbox, before), c.desired(sandbox, ports.records)); err != nil {
 		return err

@@ -133,14 +133,9 @@ func (c *controller) makeNetwork(ctx context.Context, u *undo.Stack, rec *cnm.Ne
 
 // record commits what do writes; if a later step fails, what back writes.
 func (c *controller) record(ctx context.Context, u *undo.Stack, do, back func(*batch)) error {
-	return c.recordBy(ctx, c.commit, u, do, back)
-}
-
-// recordBy is record with another way to write the first batch.
-func (c *controller) recordBy(ctx context.Context, commit func(context.Context, *batch) error, u *undo.Stack, do, back func(*batch)) error {
 	var b batch
 	do(&b)
-	if err := commit(ctx, &b); err != nil {
+	if err := c.commit(ctx, &b); err != nil {
 		return err
 	}
 	u.Push("take the records back", func(ctx context.Context) error {

@@ -27,15 +27,15 @@ func (c *controller) NewSandboxContext(ctx context.Context, containerID string, 
 	return sb, nil
 }
 
-// sandboxRecord checks the request and returns the record to be.
-func (c *controller) sandboxRecord(id, containerID string, options []SandboxOption) (*cnm.Sandbox, error) {
-	spec := sandboxSpec{record: cnm.Sandbox{
+// sandboxSpec checks the request and returns what is to be.
+func (c *controller) sandboxSpec(id, containerID string, options []SandboxOption) (*sandboxSpec, error) {
+	spec := &sandboxSpec{record: cnm.Sandbox{
 		Schema: cnm.SchemaVersion, ID: id, ContainerID: containerID,
 		Created: time.Now().UTC().Truncate(time.Millisecond),
 	}}
 	for _, option := range options {
 		if option != nil {
-			option(&spec)
+			option(spec)
 		}
 	}
 	if err := joinErrors("", spec.errs); err != nil {
@@ -56,7 +56,7 @@ func (c *controller) sandboxRecord(id, containerID string, options []SandboxOpti
 		rec.Key = c.paths.namespace(rec.ID)
 	}
 	c.paths.fillFiles(rec)
-	return rec, nil
+	return spec, nil
 }
 
 // createSandbox reserves, records and realises a sandbox.
@@ -67,10 +67,11 @@ func (c *controller) createSandbox(ctx context.Context, containerID string, opti
 	if strings.TrimSpace(containerID) == "" {
 		return nil, InvalidContainerIDError(containerID)
 	}
-	rec, err := c.sandboxRecord(newID(), containerID, options)
+	spec, err := c.sandboxSpec(newID(), containerID, options)
 	if err != nil {
 		return nil, err
 	}
+	rec := &spec.record
 	defer c.track(rec.Owner())()
 	var u undo.Stack
 	defer u.OnError(ctx, &err)
@@ -79,12 +80,11 @@ func (c *controller) createSandbox(ctx context.Context, containerID string, opti
 		return nil, cnm.E("", cnm.Exists, errors.New("the container has a sandbox already; delete that first"))
 	}
 	u.Push("release the container's id", func(context.Context) error { c.release(c.containers, containerID); return nil })
-	commit := c.commit
-	if rec.Foreign {
-		commit = c.postpone
-	}
-	if err := c.recordBy(ctx, commit, &u, func(b *batch) { b.putSandbox(rec) }, func(b *batch) { b.delete(keySandbox + rec.ID) }); err != nil {
-		return nil, err
+	unrecorded := spec.recordWithJoin && rec.Foreign
+	if !unrecorded {
+		if err := c.record(ctx, &u, func(b *batch) { b.putSandbox(rec) }, func(b *batch) { b.delete(keySandbox + rec.ID) }); err != nil {
+			return nil, err
+		}
 	}
 	if rec.Ready && rec.Own() {
 		if err := c.takeNamespace(ctx, &u, rec); err != nil {
@@ -95,6 +95,7 @@ func (c *controller) createSandbox(ctx context.Context, containerID string, opti
 		}
 	}
 	sb := c.newSandbox(rec)
+	sb.unrecorded.Store(unrecorded)
 	u.Push("remove the files", func(context.Context) error { sb.removeFiles(); return nil })
 	if err := sb.writeFiles(ctx); err != nil {
 		return nil, err
@@ -257,10 +258,11 @@ func (sb *sandbox) refresh(ctx context.Context, options []SandboxOption) (err er
 	}
 	defer release()
 	old := sb.record.Load()
-	rec, err := sb.c.sandboxRecord(old.ID, old.ContainerID, options)
+	spec, err := sb.c.sandboxSpec(old.ID, old.ContainerID, options)
 	if err != nil {
 		return err
 	}
+	rec := &spec.record
 	rec.Host, rec.External, rec.Handover, rec.Foreign = old.Host, old.External, old.Handover, old.Foreign
 	rec.Ready, rec.Key, rec.Created = old.Ready, old.Key, old.Created
 	defer sb.c.track(rec.Owner())()
@@ -276,7 +278,7 @@ func (sb *sandbox) refresh(ctx context.Context, options []SandboxOption) (err er
 	if err != nil {
 		return err
 	}
-	if err := sb.c.change(ctx, &u, rec, before, ports); err != nil {
+	if err := sb.c.change(ctx, &u, sb, rec, before, ports); err != nil {
 		return err
 	}
 	ports.settle(sb, members)

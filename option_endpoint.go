@@ -23,7 +23,9 @@ type endpointSpec struct {
 	wantIPv4   netip.Addr
 	wantIPv6   netip.Addr
 	priorities map[string]int // by endpoint id
-	errs       []error
+	// recordWithJoin is CreateOptionRecordWithJoin.
+	recordWithJoin bool
+	errs           []error
 }
 
 func (ep *endpointSpec) fail(err error) { ep.errs = append(ep.errs, err) }
@@ -170,6 +172,14 @@ func CreateOptionAnonymous() EndpointOption {
 // CreateOptionDisableResolution keeps the sandbox without the embedded resolver.
 func CreateOptionDisableResolution() EndpointOption {
 	return func(ep *endpointSpec) { ep.record.DisableResolution = true }
+}
+
+// CreateOptionRecordWithJoin leaves it to the join to record the endpoint, in the one commit
+// that this takes anyway: each commit waits for the disk twice. It is for endpoints that join
+// at once. One that has not joined is lost with the process, as if it had not been made; it
+// has nothing in the kernel.
+func CreateOptionRecordWithJoin() EndpointOption {
+	return func(ep *endpointSpec) { ep.recordWithJoin = true }
 }
 
 // CreateOptionAlias lets the sandbox call the endpoint name by alias; it is

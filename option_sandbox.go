@@ -20,7 +20,9 @@ type SandboxOption func(sb *sandboxSpec)
 // sandboxSpec gathers options: the record to be, and what was wrong with them.
 type sandboxSpec struct {
 	record cnm.Sandbox
-	errs   []error
+	// recordWithJoin is OptionRecordWithJoin.
+	recordWithJoin bool
+	errs           []error
 }
 
 func (sb *sandboxSpec) fail(err error) { sb.errs = append(sb.errs, err) }
@@ -174,6 +176,13 @@ func OptionNamespace(path string) SandboxOption {
 		}
 		sb.record.Foreign, sb.record.Key = true, path
 	}
+}
+
+// OptionRecordWithJoin leaves it to the first join to record a sandbox of OptionNamespace, in
+// the one commit that this takes anyway: see CreateOptionRecordWithJoin. Other sandboxes have
+// something in the kernel before a join, and are recorded first all the same.
+func OptionRecordWithJoin() SandboxOption {
+	return func(sb *sandboxSpec) { sb.recordWithJoin = true }
 }
 
 // OptionIngress makes the sandbox the one of the cluster's ingress network, which

@@ -45,36 +45,8 @@ func (b *batch) putSandbox(s *cnm.Sandbox)   { b.put(keySandbox+s.ID, s) }
 
 func (b *batch) delete(key string) { b.deletes = append(b.deletes, key) }
 
-// merge adds what another batch writes after this one.
-func (b *batch) merge(later *batch) {
-	b.puts, b.deletes = append(b.puts, later.puts...), append(b.deletes, later.deletes...)
-	b.err = errors.Join(b.err, later.err)
-}
-
-// postpone keeps a batch for the next commit, if the controller ends with one operation:
-// a sandbox of a given namespace, or an endpoint that is in none, has nothing in the kernel
-// that a crash could leave behind, and each commit waits for the disk twice.
-func (c *controller) postpone(ctx context.Context, b *batch) error {
-	if !c.transient {
-		return c.commit(ctx, b)
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.postponed.merge(b)
-	return nil
-}
-
-// commit writes the batch at once, with what was postponed.
+// commit writes the batch at once.
 func (c *controller) commit(ctx context.Context, b *batch) error {
-	c.mu.Lock()
-	all := c.postponed
-	c.postponed = batch{}
-	c.mu.Unlock()
-	all.merge(b)
-	return c.write(ctx, &all)
-}
-
-func (c *controller) write(ctx context.Context, b *batch) error {
 	if b.err != nil {
 		return cnm.E("", cnm.Internal, b.err)
 	}

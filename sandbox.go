@@ -23,6 +23,8 @@ type sandbox struct {
 	gateway opLock
 	record  atomic.Pointer[cnm.Sandbox]
 	deleted atomic.Bool
+	// unrecorded says that the first join is to record the sandbox.
+	unrecorded atomic.Bool
 
 	endpoints map[string]*endpoint // by id; guarded by controller.mu
 	// ports are the host's ports that are held for the sandbox, or nil; whoever holds

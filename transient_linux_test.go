@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -78,50 +79,105 @@ func addr(t testing.TB, n libnetwork.Network) (out netip.Addr) {
 	return out
 }
 
-// TestOneCommit: a controller for one operation commits an attachment once, and what was
-// not attached at the end.
-func TestOneCommit(t *testing.T) {
-	kerneltest.RequireRoot(t)
-	host := kerneltest.NewHost(t)
-	store := storetest.Counting(memory.New())
-	c := must[libnetwork.NetworkController](t)(libnetwork.OpenWith(host, store, config.OptionTransient(), config.OptionExecRoot(runFolder(t))))
-	n := must[libnetwork.Network](t)(c.NewNetwork("bridge", "web", ""))
-	before := store.Updates()
-	sb := must[libnetwork.Sandbox](t)(c.NewSandbox("one", libnetwork.OptionNamespace(kerneltest.NewNamespace(t))))
-	ep := must[libnetwork.Endpoint](t)(n.CreateEndpoint("one"))
-	if store.Updates()-before != 0 {
-		t.Errorf("%d commits before there is anything in the kernel", store.Updates()-before)
-	}
-	ok(t, ep.Join(sb))
-	if store.Updates()-before != 1 {
-		t.Errorf("%d commits for an attachment, want 1", store.Updates()-before)
-	}
-	must[libnetwork.Endpoint](t)(n.CreateEndpoint("two"))
-	ok(t, sb.Delete())
-	must[libnetwork.Endpoint](t)(n.CreateEndpoint("three"))
-	ok(t, c.(libnetwork.Transient).CloseStore())
-	if store.Updates()-before != 3 {
-		t.Errorf("%d commits in all, want 3", store.Updates()-before)
-	}
-	c.Stop()
-}
+// lasting is a store that outlives its controller.
+type lasting struct{ cnm.Store }
 
-// TestPostponedIsKept: another process finds what was postponed.
-func TestPostponedIsKept(t *testing.T) {
-	s := newScratch(t)
-	c := s.open(t, config.OptionTransient())
+func (lasting) Close() error { return nil }
+
+// TestRecordWithJoin: an attachment is one commit if its maker wants that, and what did not
+// come to a join is not found again.
+func TestRecordWithJoin(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	store := storetest.Counting(lasting{memory.New()})
+	folder := config.OptionExecRoot(runFolder(t))
+	c := must[libnetwork.NetworkController](t)(libnetwork.OpenWith(kerneltest.NewHost(t), store, folder))
 	n := must[libnetwork.Network](t)(c.NewNetwork("bridge", "web", ""))
-	must[libnetwork.Endpoint](t)(n.CreateEndpoint("waits"))
-	c.Stop()
-	c = s.open(t)
-	n = must[libnetwork.Network](t)(c.NetworkByName("web"))
-	ep := must[libnetwork.Endpoint](t)(n.EndpointByName("waits"))
+	later, with := libnetwork.CreateOptionRecordWithJoin(), libnetwork.OptionRecordWithJoin()
+	namespace := func() libnetwork.SandboxOption {
+		return libnetwork.OptionNamespace(kerneltest.NewNamespace(t))
+	}
+	before := store.Updates()
+	wantCommits := func(what string, want int) {
+		t.Helper()
+		if got := store.Updates() - before; got != want {
+			t.Errorf("%s: %d commits so far, want %d", what, got, want)
+		}
+	}
+	sb := must[libnetwork.Sandbox](t)(c.NewSandbox("one", namespace(), with))
+	ep := must[libnetwork.Endpoint](t)(n.CreateEndpoint("one", later))
+	wantCommits("before there is anything in the kernel", 0)
+	ok(t, ep.Join(sb))
+	wantCommits("attached", 1)
+	ok(t, must[libnetwork.Endpoint](t)(n.CreateEndpoint("again", later)).Join(sb))
+	wantCommits("attached again", 2)
+	ok(t, sb.Refresh(libnetwork.OptionHostname("one")))
+	wantCommits("refreshed", 3)
+
+	// Deleted before it joins, it does not come back with what joins next.
+	gone := must[libnetwork.Sandbox](t)(c.NewSandbox("gone", namespace(), with))
+	ok(t, gone.Delete())
+	// A sandbox of its own has a namespace, which must not be there without a record.
+	before = store.Updates()
+	must[libnetwork.Sandbox](t)(c.NewSandbox("own", with))
+	wantCommits("a namespace was made", 1)
+
+	must[libnetwork.Sandbox](t)(c.NewSandbox("alone", namespace(), with))
+	must[libnetwork.Endpoint](t)(n.CreateEndpoint("alone", later))
 	if err := c.(libnetwork.Transient).CloseStore(); !errors.Is(err, cnm.Forbidden) {
 		t.Errorf("the store of a controller that goes on was closed: %v", err)
 	}
-	ok(t, ep.Delete(false))
+	c.Stop()
+	c = must[libnetwork.NetworkController](t)(libnetwork.OpenWith(kerneltest.NewHost(t), store, folder))
+	defer c.Stop()
+	var containers []string
+	for _, sb := range c.Sandboxes() {
+		containers = append(containers, sb.ContainerID())
+	}
+	slices.Sort(containers)
+	if want := []string{"one", "own"}; !slices.Equal(containers, want) {
+		t.Errorf("sandboxes of the next process are those of containers %q, want %q", containers, want)
+	}
+	n = must[libnetwork.Network](t)(c.NetworkByName("web"))
+	for _, name := range []string{"one", "again"} {
+		if ep := must[libnetwork.Endpoint](t)(n.EndpointByName(name)); ep.Info().Sandbox() == nil {
+			t.Errorf("endpoint %q of the next process is in no sandbox", name)
+		}
+	}
+	if _, err := n.EndpointByName("alone"); err == nil {
+		t.Error("an endpoint that joined nothing was recorded")
+	}
+	for _, sb := range c.Sandboxes() {
+		ok(t, sb.Delete())
+	}
+}
+
+// TestRecordWithJoinThatFails: what could not join is there still, and can be deleted.
+func TestRecordWithJoinThatFails(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	host := kerneltest.NewHost(t)
+	store := storetest.Failing(memory.New())
+	c := must[libnetwork.NetworkController](t)(libnetwork.OpenWith(host, store, config.OptionExecRoot(runFolder(t))))
+	defer c.Stop()
+	n := must[libnetwork.Network](t)(c.NewNetwork("bridge", "web", ""))
+	container := kerneltest.NewNamespace(t)
+	sb := must[libnetwork.Sandbox](t)(c.NewSandbox("one", libnetwork.OptionNamespace(container), libnetwork.OptionRecordWithJoin()))
+	first := must[libnetwork.Endpoint](t)(n.CreateEndpoint("first", libnetwork.CreateOptionRecordWithJoin()))
+	store.FailAt(1)
+	if err := first.Join(sb); err == nil || !strings.Contains(err.Error(), "was told to fail") {
+		t.Errorf("join without a commit: got %v", err)
+	}
+	ok(t, first.Join(sb))
+	ok(t, sb.Delete())
 	ok(t, n.Delete())
-	s.wantEmpty(t)
+	ok(t, store.View(context.Background(), func(tx cnm.Tx) error {
+		entries, err := tx.List("")
+		for _, entry := range entries {
+			if entry.Key != "controller" {
+				t.Errorf("the store has %q still", entry.Key)
+			}
+		}
+		return err
+	}))
 }
 
 // TestTransient: ports and rules of before count, though nothing is held or read for them.

@@ -154,7 +154,7 @@ func (b *local) attach(ctx context.Context, n libnetwork.Network, a *attachment)
 	defer u.OnError(ctx, &err)
 	sb := b.sandbox(a.container)
 	if sb == nil {
-		if sb, err = b.controller.NewSandboxContext(ctx, a.container, libnetwork.OptionNamespace(a.netns)); err != nil {
+		if sb, err = b.controller.NewSandboxContext(ctx, a.container, libnetwork.OptionNamespace(a.netns), libnetwork.OptionRecordWithJoin()); err != nil {
 			return nil, err
 		}
 		u.Push("delete the sandbox", sb.DeleteContext)

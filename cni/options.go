@@ -23,6 +23,7 @@ func (a *attachment) endpointOptions() []libnetwork.EndpointOption {
 		libnetwork.EndpointOptionGeneric(generic),
 		libnetwork.CreateOptionLabels(a.labels()),
 		libnetwork.CreateOptionDisableResolution(),
+		libnetwork.CreateOptionRecordWithJoin(),
 	}
 	if a.ipv4.IsValid() || a.ipv6.IsValid() {
 		options = append(options, libnetwork.CreateOptionIpam(a.ipv4.AsSlice(), a.ipv6.AsSlice(), nil, nil))
