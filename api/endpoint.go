@@ -27,7 +27,9 @@ type Endpoint struct {
 	Interface string `json:"interface,omitempty"`
 	// HostLinks are the names of the endpoint's links on the host: its end of a pair.
 	HostLinks []string `json:"host_links,omitempty"`
-	MAC       string   `json:"mac,omitempty"`
+	// NetworkLinks are the names of the network's links on the host, such as its bridge.
+	NetworkLinks []string `json:"network_links,omitempty"`
+	MAC          string   `json:"mac,omitempty"`
 	// Addresses hold the length of their subnet: IPv4, IPv6, and link-local ones.
 	Addresses []netip.Prefix `json:"addresses,omitempty"`
 	// Gateways are the next hops that the endpoint offers for default routes.

@@ -112,7 +112,13 @@ type IPAMConfig struct {
 // the container's sandbox, or neither. The answer is the Endpoint.
 type NetworkConnect struct {
 	// Container is the id of a container, or of its sandbox.
-	Container string `json:"container"`
+	Container string `json:"container,omitempty"`
+	// Sandbox, if it is there, is made first, and Container left empty: the sandbox and the
+	// endpoint in it, or neither. It is refused if the container has a sandbox.
+	Sandbox *SandboxCreate `json:"sandbox,omitempty"`
+	// NetworkLabels are those that the network must have: one without them counts as not
+	// found.
+	NetworkLabels map[string]string `json:"network_labels,omitempty"`
 	// EndpointCreate is the endpoint to be; an empty name is the container's id.
 	EndpointCreate
 	// Aliases are what this container calls others, each as alias to name.

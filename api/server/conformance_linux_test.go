@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -125,11 +126,25 @@ func story() []step {
 		{"DELETE", "/services/{db}", ``, 403, `leave it first, or force`, ""},
 		{"DELETE", "/services/{db}/backend/mortal", "", 200, `^$`, ""},
 		{"DELETE", "/services/{db}", `{"name":"db","force":true}`, 200, `^$`, ""},
+	}
+}
 
+// connectStory goes on with what one request connects, and deletes the networks.
+func connectStory() []step {
+	return []step{
 		{"POST", "/networks/full/connect", `{"container":"c1","ipv4":"192.0.2.77","aliases":{"me":"c1"},"priority":3}`, 201, `"name":"c1".*"addresses":\["192.0.2.77/24"`, ""},
 		{"POST", "/networks/full/connect", `{"container":"nobody"}`, 404, `sandbox "nobody"`, ""},
 		{"POST", "/networks/full/connect", `{"container":"mortal","name":"twice","ipv4":"192.0.2.77"}`, 403, `192.0.2.77`, ""},
 		{"GET", "/endpoints/twice", "", 404, `twice`, ""},
+		{"POST", "/networks/full/connect", `{"container":"c1","sandbox":{"container_id":"c9"}}`, 400, `container "c1": is there beside`, ""},
+		{"POST", "/networks/full/connect", `{"sandbox":{"container_id":"c1"}}`, 403, `has a sandbox already`, ""},
+		{"POST", "/networks/full/connect", `{"sandbox":{"container_id":"c9","dns":["nowhere"]}}`, 400, `name server`, ""},
+		{"POST", "/networks/full/connect", `{"sandbox":{"container_id":"c9"},"ipv4":"192.0.2.77"}`, 403, `192.0.2.77`, ""},
+		{"POST", "/networks/full/connect", `{"sandbox":{"container_id":"c9"},"network_labels":{"team":"red"}}`, 404, `without the label team=red`, ""},
+		{"GET", "/sandboxes/c9", "", 404, `sandbox "c9"`, ""},
+		{"POST", "/networks/full/connect", `{"sandbox":{"container_id":"c9","lifetime":"process"},"network_labels":{"team":"blue"}}`, 201, `"name":"c9".*"container_id":"c9".*"network_links":\["`, ""},
+		{"GET", "/sandboxes/c9", "", 200, `"lifetime":"process".*"network":"full"`, ""},
+		{"DELETE", "/sandboxes/c9", "", 200, `^$`, ""},
 		{"POST", "/networks/full/disconnect", `{"container":"mortal"}`, 404, `is not in`, ""},
 		{"POST", "/networks/full/disconnect", `{"container":"c1"}`, 200, `^$`, ""},
 		{"DELETE", "/endpoints/db.full?force=true", "", 200, `^$`, ""},
@@ -181,7 +196,7 @@ func TestConformance(t *testing.T) {
 					}
 					return text
 				}
-				for i, s := range append(story(), systemStory()...) {
+				for i, s := range slices.Concat(story(), connectStory(), systemStory()) {
 					path := fill(s.path)
 					answer := d.ask(s.method, prefix+path, fill(s.body), "Accept: "+accept)
 					text := answer.Body.String()

@@ -300,7 +300,7 @@ func FuzzBodies(f *testing.F) {
 
 // FuzzPaths: whatever is asked for, the answer is an error of the caller's or a success.
 func FuzzPaths(f *testing.F) {
-	for _, s := range append(story(), systemStory()...) {
+	for _, s := range slices.Concat(story(), connectStory(), systemStory()) {
 		f.Add(s.method, s.path)
 	}
 	d := newDaemon(f)

@@ -3,10 +3,12 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/docker/libnetwork"
 	"github.com/docker/libnetwork/api"
 	"github.com/docker/libnetwork/cnm"
+	"github.com/docker/libnetwork/internal/undo"
 )
 
 func (s *Server) listNetworks(r *request) (any, error) {
@@ -82,36 +84,39 @@ func (s *Server) pruneNetworks(r *request) (any, error) {
 }
 
 // connect makes an endpoint that joins the container's sandbox, or neither.
-func (s *Server) connect(r *request) (any, error) {
+func (s *Server) connect(r *request) (_ any, err error) {
 	in := r.body.(*api.NetworkConnect)
 	n, err := s.network(r.PathValue("network"))
 	if err != nil {
 		return nil, err
 	}
-	rec, err := s.inspect().sandbox(in.Container)
-	if err != nil {
-		return nil, err
-	}
-	sb, err := s.Controller.SandboxByID(rec.ID)
-	if err != nil {
+	if err := hasLabels(n, in.NetworkLabels); err != nil {
 		return nil, err
 	}
 	options, err := endpointOptions(&in.EndpointCreate)
 	if err != nil {
 		return nil, err
 	}
+	options = append(options, libnetwork.CreateOptionRecordWithJoin())
 	for alias, name := range in.Aliases {
 		options = append(options, libnetwork.CreateOptionAlias(name, alias))
 	}
+	var u undo.Stack
+	defer u.OnError(r.Context(), &err)
+	sb, err := s.sandboxToConnect(r, &u)
+	if err != nil {
+		return nil, err
+	}
 	if in.Name == "" {
-		in.Name = rec.ContainerID
+		in.Name = sb.ContainerID()
 	}
 	ep, err := n.CreateEndpointContext(r.Context(), in.Name, options...)
 	if err != nil {
 		return nil, err
 	}
+	u.Push("delete the endpoint", func(ctx context.Context) error { return ep.DeleteContext(ctx, true) })
 	if err := ep.JoinContext(r.Context(), sb, libnetwork.JoinOptionPriority(ep, in.Priority)); err != nil {
-		return nil, errors.Join(err, ep.DeleteContext(context.WithoutCancel(r.Context()), true))
+		return nil, err
 	}
 	x := s.inspect()
 	made, err := x.endpoint("", ep.ID())
@@ -119,6 +124,33 @@ func (s *Server) connect(r *request) (any, error) {
 		return nil, err
 	}
 	return x.endpointView(made), nil
+}
+
+func hasLabels(n libnetwork.Network, wanted map[string]string) error {
+	has := n.Info().Labels()
+	for key, value := range wanted {
+		if got, found := has[key]; !found || got != value {
+			return cnm.E(quote("network", n.Name()), cnm.NotFound, fmt.Errorf("there is one, but without the label %s=%s", key, value))
+		}
+	}
+	return nil
+}
+
+// sandboxToConnect returns the one that is there, or makes it.
+func (s *Server) sandboxToConnect(r *request, u *undo.Stack) (libnetwork.Sandbox, error) {
+	in := r.body.(*api.NetworkConnect)
+	if in.Sandbox == nil {
+		return s.sandbox(in.Container)
+	}
+	if in.Container != "" {
+		return nil, invalid("container %q: is there beside a sandbox to be made; give one of them", in.Container)
+	}
+	sb, err := s.makeSandbox(r.Context(), in.Sandbox, libnetwork.OptionRecordWithJoin())
+	if err != nil {
+		return nil, err
+	}
+	u.Push("delete the sandbox", sb.DeleteContext)
+	return sb, nil
 }
 
 // disconnect makes the container's endpoints in the network leave, and deletes them.

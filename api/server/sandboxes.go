@@ -49,14 +49,22 @@ func (s *Server) getSandbox(r *request) (any, error) {
 	return s.sandboxView(x, sb), nil
 }
 
-// createSandbox records the owner with the sandbox, so that it is known also if the daemon
-// ends before it has answered.
 func (s *Server) createSandbox(r *request) (any, error) {
-	in := r.body.(*api.SandboxCreate)
+	sb, err := s.makeSandbox(r.Context(), r.body.(*api.SandboxCreate))
+	if err != nil {
+		return nil, err
+	}
+	return sb.ID(), nil
+}
+
+// makeSandbox records the owner with the sandbox, so that it is known also if the daemon
+// ends before it has answered.
+func (s *Server) makeSandbox(ctx context.Context, in *api.SandboxCreate, further ...libnetwork.SandboxOption) (libnetwork.Sandbox, error) {
 	options, err := sandboxOptions(in)
 	if err != nil {
 		return nil, err
 	}
+	options = append(options, further...)
 	var owner Owner
 	switch in.Lifetime {
 	case "":
@@ -70,23 +78,23 @@ func (s *Server) createSandbox(r *request) (any, error) {
 		if in.OwnerPID < 0 {
 			return nil, invalid("owner_pid %d: want the number of a process", in.OwnerPID)
 		}
-		if owner, err = s.Lifetimes.Owner(r.Context(), in.OwnerPID); err != nil {
+		if owner, err = s.Lifetimes.Owner(ctx, in.OwnerPID); err != nil {
 			return nil, err
 		}
 		options = append(options, libnetwork.OptionGeneric(ownerLabels(owner)))
 	default:
 		return nil, invalid("lifetime %q: want %q, or none", in.Lifetime, api.LifetimeProcess)
 	}
-	sb, err := s.Controller.NewSandboxContext(r.Context(), in.ContainerID, options...)
+	sb, err := s.Controller.NewSandboxContext(ctx, in.ContainerID, options...)
 	if err != nil {
 		return nil, err
 	}
 	if in.Lifetime != "" {
 		if err := s.Lifetimes.Follow(sb.ID(), owner); err != nil {
-			return nil, errors.Join(err, sb.DeleteContext(context.WithoutCancel(r.Context())))
+			return nil, errors.Join(err, sb.DeleteContext(context.WithoutCancel(ctx)))
 		}
 	}
-	return sb.ID(), nil
+	return sb, nil
 }
 
 func (s *Server) deleteSandbox(r *request) (any, error) {

@@ -66,6 +66,9 @@ func (x *index) endpointView(e *cnm.Endpoint) api.Endpoint {
 		MyAliases: e.MyAliases, Aliases: e.Aliases, Anonymous: e.Anonymous, DNS: e.DNS, DriverOpts: e.Options,
 		ExposedPorts: portNames(e.ExposedPorts), HostLinks: hostLinks(e.Parts),
 	}
+	if n := x.networks[e.NetworkID]; n != nil {
+		out.NetworkLinks = hostLinks(n.Parts)
+	}
 	if !e.MAC.IsZero() {
 		out.MAC = e.MAC.String()
 	}
