@@ -16,7 +16,6 @@ import (
 	"github.com/docker/libnetwork/api"
 	"github.com/docker/libnetwork/client"
 	"github.com/docker/libnetwork/cnm"
-	"github.com/docker/libnetwork/internal/undo"
 	"github.com/docker/libnetwork/netlabel"
 )
 
@@ -40,52 +39,52 @@ func (d daemon) close() error {
 	return nil
 }
 
-// add asks for what is usual, and looks at what there is only if the daemon refuses.
+// add asks for what is usual, in one request: the network is as this configuration made it,
+// and the container has no other attachment. It looks at what there is only if the daemon
+// refuses.
 func (d daemon) add(ctx context.Context, c *configuration) (*attached, error) {
+	made, err := d.attach(ctx, c, c.network.Name, c.network.labels(), nil)
+	if !errors.Is(err, cnm.NotFound) && !errors.Is(err, cnm.Exists) {
+		return made, err
+	}
 	n, err := d.network(ctx, &c.network)
 	if err != nil {
 		return nil, err
 	}
-	made, err := d.attach(ctx, c, n, nil)
-	if errors.Is(err, cnm.Exists) {
-		if err := d.dropStale(ctx, n.Name, &c.attachment); err != nil {
-			return nil, err
-		}
-		sb, err := d.sandbox(ctx, c.attachment.container)
-		if err != nil {
-			return nil, err
-		}
-		return d.attach(ctx, c, n, sb)
+	if err := d.dropStale(ctx, n.Name, &c.attachment); err != nil {
+		return nil, err
 	}
-	return made, err
-}
-
-// attach makes the sandbox, if the container has none, and connects it.
-func (d daemon) attach(ctx context.Context, c *configuration, n api.Network, sb *api.Sandbox) (_ *attached, err error) {
-	a := &c.attachment
-	var u undo.Stack
-	defer u.OnError(ctx, &err)
-	if sb == nil {
-		id, err := d.CreateSandbox(ctx, d.sandboxCreate(c))
-		if err != nil {
-			return nil, err
-		}
-		u.Push("delete the sandbox", func(ctx context.Context) error { return d.DeleteSandbox(ctx, id) })
-		sb = &api.Sandbox{ID: id}
-	} else if sb.Key != a.netns && !sameNamespace(sb.Key, a.netns) {
-		return nil, badEnvironment("CNI_NETNS %q: the container %q is attached with another namespace, %q", a.netns, a.container, sb.Key)
-	}
-	made, err := d.Connect(ctx, n.ID, api.NetworkConnect{Container: sb.ID, EndpointCreate: a.endpointCreate()})
+	sb, err := d.sandbox(ctx, c.attachment.container)
 	if err != nil {
 		return nil, err
 	}
-	return describeEndpoint(n, made), nil
+	return d.attach(ctx, c, n.ID, nil, sb)
+}
+
+// attach connects the sandbox, and makes it if the container has none, if the network has
+// the labels.
+func (d daemon) attach(ctx context.Context, c *configuration, network string, labels map[string]string, sb *api.Sandbox) (*attached, error) {
+	a := &c.attachment
+	wish := api.NetworkConnect{EndpointCreate: a.endpointCreate(), NetworkLabels: labels}
+	switch {
+	case sb == nil:
+		wish.Sandbox = c.sandboxCreate()
+	case sb.Key != a.netns && !sameNamespace(sb.Key, a.netns):
+		return nil, badEnvironment("CNI_NETNS %q: the container %q is attached with another namespace, %q", a.netns, a.container, sb.Key)
+	default:
+		wish.Container = sb.ID
+	}
+	made, err := d.Connect(ctx, network, wish)
+	if err != nil {
+		return nil, err
+	}
+	return describeEndpoint(made), nil
 }
 
 // sandboxCreate makes the daemon ask the servers that the configuration names.
-func (d daemon) sandboxCreate(c *configuration) api.SandboxCreate {
+func (c *configuration) sandboxCreate() *api.SandboxCreate {
 	wanted := c.nameResolution()
-	return api.SandboxCreate{
+	return &api.SandboxCreate{
 		ContainerID: c.attachment.container, Namespace: c.attachment.netns,
 		DNS: wanted.Nameservers, DNSSearch: wanted.Search, DNSOptions: wanted.Options,
 	}
@@ -103,12 +102,12 @@ func (a *attachment) endpointCreate() api.EndpointCreate {
 // resolverAddress is where the daemon's DNS server of each container is.
 func resolverAddress() netip.Addr { return netip.AddrFrom4([4]byte{127, 0, 0, 11}) }
 
-func describeEndpoint(n api.Network, e api.Endpoint) *attached {
+func describeEndpoint(e api.Endpoint) *attached {
 	out := &attached{mac: e.MAC, addresses: e.Addresses, gateways: e.Gateways, resolver: resolverAddress()}
 	for _, r := range e.Routes {
 		out.routes = append(out.routes, route{r.Destination, r.NextHop})
 	}
-	for _, name := range append(slices.Clone(n.HostLinks), e.HostLinks...) {
+	for _, name := range append(e.NetworkLinks, e.HostLinks...) {
 		out.hostLinks = append(out.hostLinks, hostLink{name: name})
 	}
 	return out
@@ -252,7 +251,7 @@ func (d daemon) check(ctx context.Context, c *configuration) (*attached, []strin
 	for _, difference := range report.Differences {
 		changes = append(changes, difference.Changes...)
 	}
-	return describeEndpoint(n, *ep), append(changes, report.Errors...), nil
+	return describeEndpoint(*ep), append(changes, report.Errors...), nil
 }
 
 // status also says when containers that are there suffer: without the daemon nobody
