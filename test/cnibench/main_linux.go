@@ -30,6 +30,7 @@ func main() {
 	rounds := flag.Int("rounds", 25, "how many containers each attaches, one by one")
 	held := flag.Int("held", 0, "how many containers each has before")
 	ports := flag.Int("ports", 1, "how many ports each container publishes")
+	pause := flag.Duration("pause", 100*time.Millisecond, "how long the machine rests before each container that is attached or detached one by one")
 	data := flag.String("data", "/var/tmp", "a folder on a disk, for records")
 	flag.Parse()
 	if err := kerneltest.Enter(); err != nil {
@@ -39,7 +40,7 @@ func main() {
 	if err != nil {
 		fatal(err)
 	}
-	b := &bench{folder: folder, ports: *ports, reference: *plugins}
+	b := &bench{folder: folder, ports: *ports, pause: *pause, reference: *plugins}
 	defer os.RemoveAll(folder) //nolint:errcheck // temporary
 	b.add("dnet-cni", *plugin, ours{program: *plugin, data: filepath.Join(folder, "ours")})
 	if *daemon != "" {
@@ -80,7 +81,10 @@ type contender struct {
 type bench struct {
 	folder, reference string
 	ports             int
-	contenders        []*contender
+	// pause stands before each measurement: the kernel is still busy with the namespace of
+	// the one before, and holds its lock for links meanwhile.
+	pause      time.Duration
+	contenders []*contender
 	// cpu is the processor time of all processes so far, in nanoseconds.
 	cpu   atomic.Int64
 	stops []func()
@@ -122,11 +126,13 @@ func (b *bench) run(rounds, held int) error {
 	for i := range rounds {
 		for _, c := range b.contenders {
 			number, before := held+2+i%100, b.cpu.Load()
+			time.Sleep(b.pause)
 			took, err := b.one(c, number, true)
 			if err != nil {
 				return err
 			}
 			c.attached = append(c.attached, took)
+			time.Sleep(b.pause)
 			if took, err = b.one(c, number, false); err != nil {
 				return err
 			}
