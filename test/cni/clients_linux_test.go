@@ -12,11 +12,11 @@ import (
 )
 
 // clients are real runtimes, which take time and Debian's packages podman, crun,
-// containerd, runc and busybox-static. With CNI_CLIENTS=1 they must be there.
+// containerd, runc and busybox-static, and crictl. With CNI_CLIENTS=1 they must be there.
 func clients(t *testing.T, programs ...string) *machine {
 	t.Helper()
 	if os.Getenv("CNI_CLIENTS") == "" {
-		t.Skip("this is a test of the long form: CNI_CLIENTS=1, with podman, crun, containerd, runc and busybox installed")
+		t.Skip("this is a test of the long form: CNI_CLIENTS=1, with podman, crun, containerd, crictl, runc, curl and busybox installed")
 	}
 	for _, name := range programs {
 		if _, err := exec.LookPath(name); err != nil {
@@ -119,6 +119,67 @@ timeout 60 ctr -a /run/cd.sock run --rm --cni --env PATH=/bin --rootfs $LAB/bb o
 	t.Log(strings.SplitN(out, "\n", 2)[0])
 	if !strings.Contains(out, "10.20.0.2/16") || !strings.Contains(out, "1 packets received") {
 		t.Errorf("containerd's container says\n%s", out)
+	}
+}
+
+// image makes a Docker archive of the folder, which any runtime can import.
+const image = `
+mkdir -p $LAB/image
+tar -C $LAB/bb -cf $LAB/image/layer.tar .
+layer=$(sha256sum $LAB/image/layer.tar | cut -d" " -f1)
+echo '{"architecture": "amd64", "os": "linux", "config": {"Env": ["PATH=/bin"], "Cmd": ["sleep", "1000"]}, "rootfs": {"type": "layers", "diff_ids": ["sha256:'$layer'"]}}' >$LAB/image/config.json
+echo '[{"Config": "config.json", "RepoTags": ["localhost/busybox:1"], "Layers": ["layer.tar"]}]' >$LAB/image/manifest.json
+tar -C $LAB/image -cf $LAB/image.tar manifest.json config.json layer.tar
+`
+
+// TestKubernetes: the way of a kubelet, containerd's CRI service, driven by crictl. A pod is
+// attached, has a published port, and is gone in the end with all that it had.
+func TestKubernetes(t *testing.T) {
+	m := clients(t, "containerd", "ctr", "crictl", "runc", "busybox", "curl")
+	out := m.script(rootfs + image + `
+mkdir -p $LAB/net.d $LAB/logs
+echo "$CONF" >$LAB/net.d/10-blue.conflist
+ln -s /usr/lib/cni/loopback $PLUGINS/loopback
+cat >$LAB/containerd.toml <<FILE
+version = 2
+[plugins."io.containerd.grpc.v1.cri"]
+sandbox_image = "localhost/busybox:1"
+restrict_oom_score_adj = true
+disable_cgroup = true
+[plugins."io.containerd.grpc.v1.cri".containerd]
+snapshotter = "native"
+[plugins."io.containerd.grpc.v1.cri".cni]
+bin_dir = "$PLUGINS"
+conf_dir = "$LAB/net.d"
+FILE
+containerd --version
+containerd --config $LAB/containerd.toml --root $LAB/cd --state /run/cd --address /run/cd.sock >$LAB/log 2>&1 &
+for i in $(seq 100); do ctr -a /run/cd.sock version >/dev/null 2>&1 && break; sleep 0.1; done
+ctr -a /run/cd.sock -n k8s.io images import --no-unpack $LAB/image.tar >/dev/null
+crictl() { command crictl --runtime-endpoint unix:///run/cd.sock --image-endpoint unix:///run/cd.sock --timeout 30s "$@"; }
+cat >$LAB/pod.json <<FILE
+{"metadata": {"name": "web", "namespace": "default", "uid": "1"}, "hostname": "web", "log_directory": "$LAB/logs",
+ "port_mappings": [{"protocol": 0, "container_port": 80, "host_port": 8080}], "linux": {}}
+FILE
+cat >$LAB/container.json <<FILE
+{"metadata": {"name": "web"}, "image": {"image": "localhost/busybox:1"}, "log_path": "web.log", "linux": {},
+ "command": ["sh", "-c", "mkdir -p /www; echo hello >/www/index.html; httpd -f -p 80 -h /www"]}
+FILE
+for round in 1 2; do
+	pod=$(crictl runp $LAB/pod.json) || { tail -30 $LAB/log; exit 1; }
+	container=$(crictl create $pod $LAB/container.json $LAB/pod.json)
+	crictl start $container >/dev/null
+	crictl inspectp $pod | grep '"ip"'
+	for i in $(seq 50); do curl -s -m 2 http://127.0.0.1:8080/ && break; sleep 0.1; done
+	crictl stopp $pod >/dev/null
+	crictl rmp $pod >/dev/null
+done
+nft list ruleset | grep -c 'publish tcp' || true
+ip -o link show type veth | wc -l
+`)
+	t.Log(strings.SplitN(out, "\n", 2)[0])
+	if strings.Count(out, "hello") != 2 || strings.Count(out, `"ip": "10.20.0.2"`) != 2 || !strings.HasSuffix(out, "\n0\n0\n") {
+		t.Errorf("containerd's pods say\n%s", out)
 	}
 }
 
