@@ -11,19 +11,29 @@ import (
 	"github.com/docker/libnetwork/kernel/kerneltest"
 )
 
-// clients are real runtimes, which take time and Debian's packages podman, crun,
-// containerd, runc and busybox-static, and crictl. With CNI_CLIENTS=1 they must be there.
-func clients(t *testing.T, programs ...string) *machine {
+// client returns a machine for a real runtime, whose programs must be there.
+func client(t *testing.T, programs ...string) *machine {
 	t.Helper()
-	if os.Getenv("CNI_CLIENTS") == "" {
-		t.Skip("this is a test of the long form: CNI_CLIENTS=1, with podman, crun, containerd, crictl, runc, curl and busybox installed")
-	}
+	m := newMachine(t)
 	for _, name := range programs {
 		if _, err := exec.LookPath(name); err != nil {
-			t.Fatal(err)
+			t.Fatalf("%v; make test installs what the tests need", err)
 		}
 	}
-	return newMachine(t)
+	return m
+}
+
+// module builds the program of a nested module, beside which the tests are, and returns its
+// path.
+func (m *machine) module(folder, pkg string) string {
+	m.t.Helper()
+	path := filepath.Join(m.folder, filepath.Base(folder))
+	c := exec.Command("go", "build", "-o", path, pkg)
+	c.Dir = folder
+	if out, err := c.CombinedOutput(); err != nil {
+		m.t.Fatalf("build %s of %s, where there is no network (go mod download it first): %v: %s", pkg, folder, err, out)
+	}
+	return path
 }
 
 // script runs a shell script on the host, with processes and mounts of its own, with the plugin's folder and a place for data,
@@ -76,26 +86,21 @@ for name in sh ip ping httpd wget nslookup mkdir cat sleep; do ln -sf busybox $L
 
 // TestCnitool: the specification's own client, of the nested module test/cnitool.
 func TestCnitool(t *testing.T) {
-	m := clients(t)
-	tool := filepath.Join(m.folder, "cnitool")
-	c := exec.Command("go", "build", "-o", tool, "github.com/containernetworking/cni/cnitool")
-	c.Dir = "../cnitool"
-	if out, err := c.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	m := client(t)
+	tool := m.module("../cnitool", "github.com/containernetworking/cni/cnitool")
 	k := m.container()
 	out := m.script(`
 mkdir -p $LAB/net.d; echo "$CONF" >$LAB/net.d/blue.conflist
 export CNI_PATH=$PLUGINS NETCONFPATH=$LAB/net.d
 export CAP_ARGS='{"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]}'
-$LAB/cnitool status blue $NS
-$LAB/cnitool add blue $NS
-$LAB/cnitool check blue $NS
+$TOOL status blue $NS
+$TOOL add blue $NS
+$TOOL check blue $NS
 echo; nft list ruleset | grep -c 'publish tcp 0.0.0.0:8080'
-$LAB/cnitool del blue $NS
-$LAB/cnitool add blue $NS >/dev/null
-$LAB/cnitool gc blue $NS
-`, "NS="+k.netns)
+$TOOL del blue $NS
+$TOOL add blue $NS >/dev/null
+$TOOL gc blue $NS
+`, "TOOL="+tool, "NS="+k.netns)
 	if !strings.Contains(out, `"10.20.0.2/16"`) || !strings.Contains(out, "\n1\n") {
 		t.Errorf("cnitool says\n%s", out)
 	}
@@ -104,7 +109,7 @@ $LAB/cnitool gc blue $NS
 // TestContainerd: its client ctr with --cni. The folder of plugins is compiled in, so it
 // is put there in the mount namespace of the test.
 func TestContainerd(t *testing.T) {
-	m := clients(t, "containerd", "ctr", "runc", "busybox")
+	m := client(t, "containerd", "ctr", "runc", "busybox")
 	out := m.script(rootfs + `
 mkdir -p $LAB/opt/cni /opt /etc/cni/net.d
 ln -s $PLUGINS $LAB/opt/cni/bin
@@ -132,12 +137,13 @@ echo '[{"Config": "config.json", "RepoTags": ["localhost/busybox:1"], "Layers": 
 tar -C $LAB/image -cf $LAB/image.tar manifest.json config.json layer.tar
 `
 
-// TestKubernetes: the way of a kubelet, containerd's CRI service, driven by crictl. A pod is
-// attached, has a published port, and is gone in the end with all that it had.
+// TestKubernetes: the way of a kubelet, containerd's CRI service, by the nested module
+// test/cri. A pod is attached, has a published port, and is gone in the end with all that it
+// had.
 func TestKubernetes(t *testing.T) {
-	m := clients(t, "containerd", "ctr", "crictl", "runc", "busybox", "curl")
-	out := m.script(rootfs + image + `
-mkdir -p $LAB/net.d $LAB/logs
+	m := client(t, "containerd", "ctr", "runc", "busybox", "curl")
+	out := m.script(rootfs+image+`
+mkdir -p $LAB/net.d
 echo "$CONF" >$LAB/net.d/10-blue.conflist
 ln -s /usr/lib/cni/loopback $PLUGINS/loopback
 cat >$LAB/containerd.toml <<FILE
@@ -156,29 +162,17 @@ containerd --version
 containerd --config $LAB/containerd.toml --root $LAB/cd --state /run/cd --address /run/cd.sock >$LAB/log 2>&1 &
 for i in $(seq 100); do ctr -a /run/cd.sock version >/dev/null 2>&1 && break; sleep 0.1; done
 ctr -a /run/cd.sock -n k8s.io images import --no-unpack $LAB/image.tar >/dev/null
-crictl() { command crictl --runtime-endpoint unix:///run/cd.sock --image-endpoint unix:///run/cd.sock --timeout 30s "$@"; }
-cat >$LAB/pod.json <<FILE
-{"metadata": {"name": "web", "namespace": "default", "uid": "1"}, "hostname": "web", "log_directory": "$LAB/logs",
- "port_mappings": [{"protocol": 0, "container_port": 80, "host_port": 8080}], "linux": {}}
-FILE
-cat >$LAB/container.json <<FILE
-{"metadata": {"name": "web"}, "image": {"image": "localhost/busybox:1"}, "log_path": "web.log", "linux": {},
- "command": ["sh", "-c", "mkdir -p /www; echo hello >/www/index.html; httpd -f -p 80 -h /www"]}
-FILE
 for round in 1 2; do
-	pod=$(crictl runp $LAB/pod.json) || { tail -30 $LAB/log; exit 1; }
-	container=$(crictl create $pod $LAB/container.json $LAB/pod.json)
-	crictl start $container >/dev/null
-	crictl inspectp $pod | grep '"ip"'
+	made=$($CRI /run/cd.sock run localhost/busybox:1 8080 sh -c 'mkdir -p /www; echo hello >/www/index.html; httpd -f -p 80 -h /www') || { tail -30 $LAB/log; exit 1; }
+	echo "$made"
 	for i in $(seq 50); do curl -s -m 2 http://127.0.0.1:8080/ && break; sleep 0.1; done
-	crictl stopp $pod >/dev/null
-	crictl rmp $pod >/dev/null
+	$CRI /run/cd.sock remove ${made% *}
 done
 nft list ruleset | grep -c 'publish tcp' || true
 ip -o link show type veth | wc -l
-`)
+`, "CRI="+m.module("../cri", "."))
 	t.Log(strings.SplitN(out, "\n", 2)[0])
-	if strings.Count(out, "hello") != 2 || strings.Count(out, `"ip": "10.20.0.2"`) != 2 || !strings.HasSuffix(out, "\n0\n0\n") {
+	if strings.Count(out, "hello") != 2 || strings.Count(out, " 10.20.0.2\n") != 2 || !strings.HasSuffix(out, "\n0\n0\n") {
 		t.Errorf("containerd's pods say\n%s", out)
 	}
 }
@@ -209,7 +203,7 @@ for i in $(seq 50); do curl -s -m 2 $URL && break; sleep 0.1; done
 
 // TestPodman: its CNI backend.
 func TestPodman(t *testing.T) {
-	m := clients(t, "podman", "crun", "busybox", "curl")
+	m := client(t, "podman", "crun", "busybox", "curl")
 	out := m.script(podman+`
 $P run --rm --network blue --rootfs $LAB/bb:O sh -c 'wget -q -O - http://10.20.0.9/'
 $P rm -f -t 1 web
@@ -223,7 +217,7 @@ $P rm -f -t 1 web
 // TestPodmanByDaemon: with names, which the daemon answers. Nothing is published: podman
 // wants to hold the host's ports itself, and so does the daemon.
 func TestPodmanByDaemon(t *testing.T) {
-	m := clients(t, "podman", "crun", "busybox", "curl")
+	m := client(t, "podman", "crun", "busybox", "curl")
 	// The daemon must see the namespaces that podman mounts.
 	d := m.withDaemon()
 	d.stop()

@@ -84,9 +84,8 @@ func runSkipped(ctx context.Context, results string) error {
 // and name, each with the reason. Sub-tests are named by what they are part of.
 func maySkip() map[string]string {
 	const (
-		module  = "github.com/docker/libnetwork/"
-		consul  = "its server is no package of Debian, and takes minutes to build: LIBNETWORK_CONSUL=1"
-		clients = "runtimes that nothing else needs are to be installed for it: CNI_CLIENTS=1"
+		module = "github.com/docker/libnetwork/"
+		consul = "its server is no package of Debian, and takes minutes to build: LIBNETWORK_CONSUL=1"
 	)
 	return map[string]string{
 		module + "test/rules TestPages":                     "its pages are compared only where the programs that print them have the version of the pages",
@@ -98,10 +97,6 @@ func maySkip() map[string]string {
 		module + "datastore/consul TestTLS":                 consul,
 		module + "datastore/consul TestTroubledConnections": consul,
 		module + "discovery TestConsul":                     consul,
-		module + "test/cni TestCnitool":                     clients,
-		module + "test/cni TestContainerd":                  clients,
-		module + "test/cni TestPodman":                      clients,
-		module + "test/cni TestPodmanByDaemon":              clients,
 	}
 }
 
