@@ -137,12 +137,8 @@ echo '[{"Config": "config.json", "RepoTags": ["localhost/busybox:1"], "Layers": 
 tar -C $LAB/image -cf $LAB/image.tar manifest.json config.json layer.tar
 `
 
-// TestKubernetes: the way of a kubelet, containerd's CRI service, by the nested module
-// test/cri. A pod is attached, has a published port, and is gone in the end with all that it
-// had.
-func TestKubernetes(t *testing.T) {
-	m := client(t, "containerd", "ctr", "runc", "busybox", "curl")
-	out := m.script(rootfs+image+`
+// pods runs a pod twice by containerd's CRI service.
+const pods = rootfs + image + `
 mkdir -p $LAB/net.d
 echo "$CONF" >$LAB/net.d/10-blue.conflist
 ln -s /usr/lib/cni/loopback $PLUGINS/loopback
@@ -170,11 +166,42 @@ for round in 1 2; do
 done
 nft list ruleset | grep -c 'publish tcp' || true
 ip -o link show type veth | wc -l
-`, "CRI="+m.module("../cri", "."))
+`
+
+// TestKubernetes: the way of a kubelet, by the nested module test/cri. A pod is attached, has
+// a published port, and is gone in the end with all that it had.
+func TestKubernetes(t *testing.T) {
+	m := client(t, "containerd", "ctr", "runc", "busybox", "curl")
+	wantPods(t, m.script(pods, "CRI="+m.module("../cri", ".")))
+}
+
+// TestKubernetesByDaemon: the same with the daemon.
+func TestKubernetesByDaemon(t *testing.T) {
+	m := client(t, "containerd", "ctr", "runc", "busybox", "curl")
+	// The daemon must see the namespaces that containerd mounts.
+	d := m.withDaemon()
+	d.stop()
+	defer d.start()
+	wantPods(t, m.script(daemonInside+pods, d.variables("CRI="+m.module("../cri", "."))...))
+}
+
+func wantPods(t *testing.T, out string) {
+	t.Helper()
 	t.Log(strings.SplitN(out, "\n", 2)[0])
 	if strings.Count(out, "hello") != 2 || strings.Count(out, " 10.20.0.2\n") != 2 || !strings.HasSuffix(out, "\n0\n0\n") {
 		t.Errorf("containerd's pods say\n%s", out)
 	}
+}
+
+// daemonInside starts the daemon, which ends with the script.
+const daemonInside = `
+$DNET daemon -c $FILE -H unix://$SOCKET --no-default-network >$LAB/dnet.log 2>&1 &
+for i in $(seq 100); do DNET_HOST=unix://$SOCKET $DNET version >/dev/null 2>&1 && break; sleep 0.1; done
+`
+
+// variables are those of daemonInside, and more.
+func (d *daemon) variables(more ...string) []string {
+	return append(more, "DNET="+d.Path, "FILE="+d.file, "SOCKET="+d.socket)
 }
 
 const podman = rootfs + `
@@ -222,13 +249,10 @@ func TestPodmanByDaemon(t *testing.T) {
 	d := m.withDaemon()
 	d.stop()
 	defer d.start()
-	out := m.script(`
-$DNET daemon -c $FILE -H unix://$SOCKET --no-default-network >$LAB/log 2>&1 &
-for i in $(seq 100); do DNET_HOST=unix://$SOCKET $DNET version >/dev/null 2>&1 && break; sleep 0.1; done
-`+podman+`
+	out := m.script(daemonInside+podman+`
 $P run --rm --network blue --rootfs $LAB/bb:O sh -c 'cat /etc/resolv.conf; wget -q -O - http://web/'
 $P rm -f -t 1 web
-`, "DNET="+d.Path, "FILE="+d.file, "SOCKET="+d.socket, "PUBLISH=", "URL=http://10.20.0.9/")
+`, d.variables("PUBLISH=", "URL=http://10.20.0.9/")...)
 	if strings.Count(out, "hello") != 2 || !strings.Contains(out, "nameserver 127.0.0.11") {
 		t.Errorf("podman's containers say\n%s", out)
 	}
