@@ -71,10 +71,8 @@ func (e engine) alive(key string) bool {
 	if key == "" {
 		return true
 	}
-	if _, err := os.Stat(e.root); err != nil {
-		return true
-	}
-	alive, err := netns.Alive(filepath.Join(e.root, key))
+	// Its own links count: in a managed plugin, /var/run is not the engine's.
+	alive, err := netns.AliveIn(e.root, key)
 	return alive || err != nil
 }
 

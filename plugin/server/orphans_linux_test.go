@@ -128,6 +128,26 @@ func TestSweep(t *testing.T) {
 	s.wantNothing()
 }
 
+// TestEngineRoot: a managed plugin has another /var/run than the engine, whose one leads
+// elsewhere by an absolute link.
+func TestEngineRoot(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	root := t.TempDir()
+	ok(t, os.MkdirAll(filepath.Join(root, "engine-run"), 0o755))
+	ok(t, os.Mkdir(filepath.Join(root, "var"), 0o755))
+	ok(t, os.Symlink("/engine-run", filepath.Join(root, "var", "run")))
+	pinned := filepath.Join(root, "engine-run", "c")
+	ok(t, netns.Create(pinned, func() error { return nil }))
+	e := engine{root: root}
+	if !e.alive("/var/run/c") {
+		t.Error("a container that lives is taken for dead")
+	}
+	ok(t, netns.Delete(pinned))
+	if e.alive("/var/run/c") {
+		t.Error("a container that is dead is taken for alive")
+	}
+}
+
 // TestSocket: where engines look, and nobody else can.
 func TestSocket(t *testing.T) {
 	kerneltest.RequireRoot(t)
