@@ -38,10 +38,12 @@ const (
 	LabelKey = "dnet.plugin.key"
 )
 
-// Bounds of what an engine may ask for. Its largest requests are lists of published ports.
+// Bounds of what an engine may ask for.
 const (
-	maxBody     = 1 << 20 // bytes
-	maxRequests = 64      // at a time; others wait
+	// maxBody, in bytes, is enough for the largest request: all ports of two protocols, in
+	// two lists with about 130 bytes for each.
+	maxBody     = 24 << 20
+	maxRequests = 64 // at a time; others wait
 	// requestTime bounds one request. The longest is to delete a network with all that an
 	// engine that died has left in it.
 	requestTime = 2 * time.Minute
