@@ -203,6 +203,11 @@ func TestSocket(t *testing.T) {
 	if _, err := Listen(path); err == nil || !strings.Contains(err.Error(), "no socket") {
 		t.Errorf("in place of a file: %v", err)
 	}
+	ok(t, os.Chown(folder, 1000, 0))
+	if _, err := Listen(filepath.Join(folder, "other.sock")); err == nil || !strings.Contains(err.Error(), "belongs to user 1000") {
+		t.Errorf("in a folder of another user: %v", err)
+	}
+	ok(t, os.Chown(folder, 0, 0))
 	ok(t, os.Chmod(folder, 0o777))
 	if _, err := Listen(filepath.Join(folder, "other.sock")); err == nil || !strings.Contains(err.Error(), "others than its owner may change it") {
 		t.Errorf("in a folder for everybody: %v", err)
