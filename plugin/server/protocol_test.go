@@ -48,6 +48,13 @@ func newEmpty(t testing.TB) *Server {
 	return s
 }
 
+func ok(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // reply is an answer.
 type reply struct {
 	status int

@@ -175,17 +175,25 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 	s.write(w, http.StatusOK, out)
 	if a, ok := out.(acknowledged); ok {
-		// The answer must be on its way before that is noted.
-		if err := http.NewResponseController(w).Flush(); err != nil {
-			return
-		}
-		if err := a.sent(context.WithoutCancel(ctx)); err != nil {
-			s.Log.Error("note an answer to the engine", "plugin", s.Name, "error", err)
-		}
+		s.acknowledge(context.WithoutCancel(ctx), w, a)
 	}
 }
 
-// acknowledged is an answer of which it is noted that it has been sent.
+// acknowledged is an answer that grants something: to whoever gets it, and nobody else.
 type acknowledged interface {
+	// sent notes that it was sent.
 	sent(context.Context) error
+	// lost takes the grant back: the engine has hung up, and does not know of it.
+	lost(context.Context) error
+}
+
+// acknowledge notes what has become of an answer. It must be on its way before that.
+func (s *Server) acknowledge(ctx context.Context, w http.ResponseWriter, a acknowledged) {
+	note := a.sent
+	if http.NewResponseController(w).Flush() != nil {
+		note = a.lost
+	}
+	if err := note(ctx); err != nil {
+		s.Log.Error("note an answer to the engine", "plugin", s.Name, "error", err)
+	}
 }
