@@ -33,6 +33,10 @@ func TestPrune(t *testing.T) {
 	for range 3 {
 		s.call(protocol.RequestAddress, protocol.RequestAddressRequest{PoolID: "LocalDefault/10.8.0.0/24"}, &protocol.RequestAddressReply{})
 	}
+	// An engine does not list a gateway that it was given without asking for one.
+	s.call(protocol.RequestAddress, protocol.RequestAddressRequest{
+		PoolID: "LocalDefault/10.8.0.0/24", Address: "10.8.0.200", Options: map[string]string{protocol.RequestAddressType: protocol.GatewayAddress},
+	}, &protocol.RequestAddressReply{})
 	kept := []manage.KeptNetwork{
 		{ID: networkID(0), Subnets: []string{"10.0.0.0/24"}, Endpoints: []string{endpointID(1)}},
 		{ID: "else", Subnets: []string{"10.8.0.0/24"}, Addresses: []string{"10.8.0.1", "10.8.0.3/24"}},
@@ -58,7 +62,7 @@ func TestPrune(t *testing.T) {
 	}
 	var listing manage.Listing
 	s.call(manage.List, nil, &listing)
-	if len(listing.Networks) != 1 || len(listing.Networks[0].Endpoints) != 1 || len(listing.Pools) != 1 || len(listing.Pools[0].Addresses) != 2 || len(s.controller.Sandboxes()) != 0 {
+	if len(listing.Networks) != 1 || len(listing.Networks[0].Endpoints) != 1 || len(listing.Pools) != 1 || len(listing.Pools[0].Addresses) != 3 || len(s.controller.Sandboxes()) != 0 {
 		t.Errorf("left is %+v", listing)
 	}
 	s.call(manage.Prune, manage.PruneRequest{Networks: kept[1:], Age: 1}, &reply)
