@@ -242,3 +242,27 @@ func Alive(path string) (bool, error) {
 		return false, err
 	}
 }
+
+// AliveIn is Alive for a path as whoever has the root folder sees it, such as
+// /proc/PID/root: symbolic links, absolute ones too, lead where they lead for him.
+// Unsupported is for kernels before 5.6, which have no openat2(2).
+func AliveIn(root, path string) (bool, error) {
+	const op = "look for namespace"
+	folder, err := unix.Open(root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return false, errno.Wrap(op, &os.PathError{Op: "open", Path: root, Err: err})
+	}
+	defer unix.Close(folder) //nolint:errcheck // nothing is written
+	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT}
+	fd, err := unix.Openat2(folder, path, &how)
+	switch {
+	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR):
+		return false, nil
+	case errors.Is(err, unix.ENOSYS):
+		return false, cnm.E(op, cnm.Unsupported, fmt.Errorf("%q in %q: takes openat2, of Linux 5.6", path, root))
+	case err != nil:
+		return false, errno.Wrap(op, &os.PathError{Op: "openat2", Path: path, Err: err})
+	}
+	defer unix.Close(fd) //nolint:errcheck // nothing is written
+	return Alive(fmt.Sprintf("/proc/self/fd/%d", fd))
+}

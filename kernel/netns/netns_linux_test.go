@@ -134,6 +134,32 @@ func TestAlive(t *testing.T) {
 	}
 }
 
+// TestAliveIn: links lead where they lead for whoever has the root folder.
+func TestAliveIn(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	root := t.TempDir()
+	check(t, os.MkdirAll(filepath.Join(root, "run", "netns"), 0o755))
+	check(t, os.Mkdir(filepath.Join(root, "var"), 0o755))
+	check(t, os.Symlink("/run", filepath.Join(root, "var", "run")))
+	check(t, os.Symlink("loop", filepath.Join(root, "loop")))
+	check(t, os.WriteFile(filepath.Join(root, "file"), nil, 0o600))
+	check(t, netns.Create(filepath.Join(root, "run", "netns", "c"), func() error { return nil }))
+	t.Cleanup(func() { check(t, netns.Delete(filepath.Join(root, "run", "netns", "c"))) })
+	for path, want := range map[string]bool{
+		"/run/netns/c": true, "/var/run/netns/c": true, "/../run/netns/c": true,
+		"/var/run/netns/d": false, "/file": false, "/file/below": false, "/run": false,
+	} {
+		if got, err := netns.AliveIn(root, path); err != nil || got != want {
+			t.Errorf("AliveIn(%s) = %v, %v; want %v", path, got, err, want)
+		}
+	}
+	for _, unknown := range [][2]string{{root, "/loop"}, {filepath.Join(root, "missing"), "/run/netns/c"}, {"/", netns.ProcessPath()}} {
+		if got, err := netns.AliveIn(unknown[0], unknown[1]); err == nil {
+			t.Errorf("AliveIn(%s, %s) = %v, and nobody can know", unknown[0], unknown[1], got)
+		}
+	}
+}
+
 func TestDeleteKeepsWhatIsNotOurs(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	folder := t.TempDir()

@@ -45,3 +45,6 @@ func Delete(string) error { return errUnsupported }
 
 // Alive returns Unsupported.
 func Alive(string) (bool, error) { return false, errUnsupported }
+
+// AliveIn returns Unsupported.
+func AliveIn(_, _ string) (bool, error) { return false, errUnsupported }

@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"time"
 
@@ -214,7 +215,7 @@ func (b *Book) ReleasePool(ctx context.Context, poolID string) error {
 				return err
 			}
 		}
-		return errors.Join(t.Delete(keyPool(poolID)), putOpen(t, b.open))
+		return errors.Join(t.Delete(keyPool(poolID)), putOpen(t, b.owed()))
 	})
 	if err != nil {
 		return cnm.Wrap("release pool", err)
@@ -267,7 +268,7 @@ func (b *Book) ReleaseAddress(ctx context.Context, poolID string, address netip.
 	if _, granted := p.Addresses[address]; granted {
 		key := keyAddress(poolID, address)
 		b.forget(key)
-		err := b.store.Update(ctx, func(t cnm.Tx) error { return errors.Join(t.Delete(key), putOpen(t, b.open)) })
+		err := b.store.Update(ctx, func(t cnm.Tx) error { return errors.Join(t.Delete(key), putOpen(t, b.owed())) })
 		if err != nil {
 			return cnm.Wrap("release address", err)
 		}
@@ -277,6 +278,16 @@ func (b *Book) ReleaseAddress(ctx context.Context, poolID string, address netip.
 }
 
 func (b *Book) now() time.Time { return b.options.Now().UTC().Truncate(time.Millisecond) }
+
+// owed returns the grants that may be asked for once more when this process has ended: its
+// own, and those of an earlier one, which the caller may not have got round to.
+func (b *Book) owed() map[string]time.Time {
+	out := maps.Clone(b.open)
+	maps.Copy(out, b.replayable)
+	now := b.now()
+	maps.DeleteFunc(out, func(_ string, granted time.Time) bool { return now.Sub(granted) >= ReplayTime })
+	return out
+}
 
 // forget makes sure that a grant is not given once more.
 func (b *Book) forget(key string) {
@@ -290,7 +301,7 @@ func (b *Book) commit(ctx context.Context, chosen bool, key string, granted time
 	if chosen {
 		b.open[key] = granted
 	}
-	err := b.store.Update(ctx, func(t cnm.Tx) error { return errors.Join(put(t), putOpen(t, b.open)) })
+	err := b.store.Update(ctx, func(t cnm.Tx) error { return errors.Join(put(t), putOpen(t, b.owed())) })
 	if err != nil {
 		delete(b.open, key)
 	}
@@ -318,5 +329,5 @@ func (b *Book) answered(ctx context.Context, key string) error {
 		return nil
 	}
 	delete(b.open, key)
-	return cnm.Wrap("note an answer", b.store.Update(ctx, func(t cnm.Tx) error { return putOpen(t, b.open) }))
+	return cnm.Wrap("note an answer", b.store.Update(ctx, func(t cnm.Tx) error { return putOpen(t, b.owed()) }))
 }

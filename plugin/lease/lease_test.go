@@ -199,6 +199,35 @@ func TestReplay(t *testing.T) {
 	wantKind(t, err, cnm.Exists)
 }
 
+// TestReplayAfterTwoRestarts: a process that granted something else and ended before the
+// caller asked again has not forgotten what its predecessor owes.
+func TestReplayAfterTwoRestarts(t *testing.T) {
+	store, c := memory.New(), newClock()
+	b := open(t, store, c)
+	owed := pool(t, b, "10.5.0.0/24")
+	address(t, b, pool(t, b, "10.6.0.0/24").ID, "10.6.0.7")
+	b = open(t, store, c)
+	pool(t, b, "10.7.0.0/24")
+	b = open(t, store, c)
+	if again := pool(t, b, "10.5.0.0/24"); again.ID != owed.ID {
+		t.Errorf("pool %q, want %q", again.ID, owed.ID)
+	}
+	address(t, b, "LocalDefault/10.6.0.0/24", "10.6.0.7")
+	c.now = c.now.Add(ReplayTime)
+	b = open(t, store, c)
+	pool(t, b, "10.8.0.0/24")
+	err := store.View(context.Background(), func(tx cnm.Tx) error {
+		open, err := loadOpen(tx)
+		if len(open) != 1 {
+			t.Errorf("what nobody can ask for again is kept: %v", open)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // failing is a store whose commits fail while it is told so.
 type failing struct {
 	cnm.Store

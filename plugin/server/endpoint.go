@@ -82,7 +82,8 @@ func (s *Server) makeEndpoint(ctx context.Context, r *protocol.CreateEndpointReq
 		libnetwork.CreateOptionLabels(map[string]string{LabelPlugin: s.Name, LabelRequest: sum}),
 		libnetwork.CreateOptionAnonymous(), libnetwork.CreateOptionDisableResolution())
 	var mac []libnetwork.EndpointOption
-	if asked.MacAddress == "" && r.Options[netlabel.MacAddress] == nil && hasOwnMAC(n) {
+	// Without an address it would be the same for all, on other machines too.
+	if asked.Address+asked.AddressIPv6 != "" && asked.MacAddress == "" && r.Options[netlabel.MacAddress] == nil && hasOwnMAC(n) {
 		derived := map[string]any{netlabel.MacAddress: derivedMAC(asked)}
 		mac = []libnetwork.EndpointOption{libnetwork.EndpointOptionGeneric(derived)}
 	}

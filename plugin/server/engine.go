@@ -71,10 +71,8 @@ func (e engine) alive(key string) bool {
 	if key == "" {
 		return true
 	}
-	if _, err := os.Stat(e.root); err != nil {
-		return true
-	}
-	alive, err := netns.Alive(filepath.Join(e.root, key))
+	// Its own links count: in a managed plugin, /var/run is not the engine's.
+	alive, err := netns.AliveIn(e.root, key)
 	return alive || err != nil
 }
 
@@ -88,7 +86,7 @@ func (s *Server) sweep(ctx context.Context) {
 		s.Log.Debug("what a former engine has left stays", "plugin", s.Name, "error", err)
 		return
 	}
-	s.sweepFor(context.WithoutCancel(ctx), e)
+	s.sweepFor(ctx, e)
 }
 
 // sweepFor is sweep for a certain engine.
@@ -171,6 +169,7 @@ func (s *Server) abandon(ctx context.Context, rec *cnm.Endpoint) error {
 		return err
 	}
 	defer release()
+	ctx = context.WithoutCancel(ctx)
 	n, err := s.network(rec.NetworkID)
 	if err != nil {
 		return ignoreNotFound(err)
@@ -201,8 +200,9 @@ func (s *Server) releaseLeases(ctx context.Context, n libnetwork.Network, rec *c
 			if !hasSubnet(n, has.pool, pool.Prefix.String()) {
 				continue
 			}
-			for address := range pool.Addresses {
-				if address.String() == has.address {
+			for address, granted := range pool.Addresses {
+				// Granted afterwards, it is another's: the engine has given it back itself.
+				if address.String() == has.address && !granted.Granted.After(rec.Created) {
 					errs = append(errs, ignoreNotFound(s.Leases.ReleaseAddress(ctx, pool.ID, address)))
 				}
 			}

@@ -23,13 +23,17 @@ func (s *Server) defaultAddressSpaces(ctx context.Context, _ *protocol.Empty) (*
 	return &protocol.DefaultAddressSpacesReply{LocalDefaultAddressSpace: local, GlobalDefaultAddressSpace: global}, err
 }
 
-// grantedPool notes that it has been sent.
+// grantedPool is acknowledged.
 type grantedPool struct {
 	protocol.RequestPoolReply
 	book *lease.Book
 }
 
 func (g grantedPool) sent(ctx context.Context) error { return g.book.PoolAnswered(ctx, g.PoolID) }
+
+func (g grantedPool) lost(ctx context.Context) error {
+	return ignoreNotFound(g.book.ReleasePool(ctx, g.PoolID))
+}
 
 func (s *Server) requestPool(ctx context.Context, r *protocol.RequestPoolRequest) (any, error) {
 	const op = "request pool"
@@ -76,7 +80,7 @@ func (s *Server) releasePool(ctx context.Context, r *protocol.ReleasePoolRequest
 	return &protocol.Empty{}, nil
 }
 
-// grantedAddress notes that it has been sent.
+// grantedAddress is acknowledged.
 type grantedAddress struct {
 	protocol.RequestAddressReply
 	book    *lease.Book
@@ -86,6 +90,10 @@ type grantedAddress struct {
 
 func (g grantedAddress) sent(ctx context.Context) error {
 	return g.book.AddressAnswered(ctx, g.poolID, g.address)
+}
+
+func (g grantedAddress) lost(ctx context.Context) error {
+	return ignoreNotFound(g.book.ReleaseAddress(ctx, g.poolID, g.address))
 }
 
 func (s *Server) requestAddress(ctx context.Context, r *protocol.RequestAddressRequest) (any, error) {

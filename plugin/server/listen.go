@@ -118,6 +118,9 @@ func makeFolder(path string) error {
 	if err != nil {
 		return cnm.E("", cnm.Forbidden, err)
 	}
+	if uid, ok := owner(info); ok && uid != 0 && uid != os.Geteuid() {
+		return cnm.E("", cnm.Forbidden, fmt.Errorf("folder %q: belongs to user %d, who could put another socket there; chown it", path, uid))
+	}
 	const others = 0o022
 	if !info.IsDir() || info.Mode().Perm()&others != 0 {
 		return cnm.E("", cnm.Forbidden, fmt.Errorf("folder %q: others than its owner may change it; chmod go-w it", path))

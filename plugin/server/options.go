@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -51,7 +52,7 @@ func parseNetworkOptions(given map[string]any) (networkSettings, error) {
 		case netlabel.Internal:
 			n.internal = value
 		default:
-			if old, ok := n.options[key]; ok && old != value {
+			if old, ok := n.options[key]; ok && !reflect.DeepEqual(old, value) {
 				return invalid("option %q: is given twice", key)
 			}
 			n.options[key] = value

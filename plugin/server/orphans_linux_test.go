@@ -33,6 +33,10 @@ func TestPrune(t *testing.T) {
 	for range 3 {
 		s.call(protocol.RequestAddress, protocol.RequestAddressRequest{PoolID: "LocalDefault/10.8.0.0/24"}, &protocol.RequestAddressReply{})
 	}
+	// An engine does not list a gateway that it was given without asking for one.
+	s.call(protocol.RequestAddress, protocol.RequestAddressRequest{
+		PoolID: "LocalDefault/10.8.0.0/24", Address: "10.8.0.200", Options: map[string]string{protocol.RequestAddressType: protocol.GatewayAddress},
+	}, &protocol.RequestAddressReply{})
 	kept := []manage.KeptNetwork{
 		{ID: networkID(0), Subnets: []string{"10.0.0.0/24"}, Endpoints: []string{endpointID(1)}},
 		{ID: "else", Subnets: []string{"10.8.0.0/24"}, Addresses: []string{"10.8.0.1", "10.8.0.3/24"}},
@@ -58,7 +62,7 @@ func TestPrune(t *testing.T) {
 	}
 	var listing manage.Listing
 	s.call(manage.List, nil, &listing)
-	if len(listing.Networks) != 1 || len(listing.Networks[0].Endpoints) != 1 || len(listing.Pools) != 1 || len(listing.Pools[0].Addresses) != 2 || len(s.controller.Sandboxes()) != 0 {
+	if len(listing.Networks) != 1 || len(listing.Networks[0].Endpoints) != 1 || len(listing.Pools) != 1 || len(listing.Pools[0].Addresses) != 3 || len(s.controller.Sandboxes()) != 0 {
 		t.Errorf("left is %+v", listing)
 	}
 	s.call(manage.Prune, manage.PruneRequest{Networks: kept[1:], Age: 1}, &reply)
@@ -128,6 +132,26 @@ func TestSweep(t *testing.T) {
 	s.wantNothing()
 }
 
+// TestEngineRoot: a managed plugin has another /var/run than the engine, whose one leads
+// elsewhere by an absolute link.
+func TestEngineRoot(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	root := t.TempDir()
+	ok(t, os.MkdirAll(filepath.Join(root, "engine-run"), 0o755))
+	ok(t, os.Mkdir(filepath.Join(root, "var"), 0o755))
+	ok(t, os.Symlink("/engine-run", filepath.Join(root, "var", "run")))
+	pinned := filepath.Join(root, "engine-run", "c")
+	ok(t, netns.Create(pinned, func() error { return nil }))
+	e := engine{root: root}
+	if !e.alive("/var/run/c") {
+		t.Error("a container that lives is taken for dead")
+	}
+	ok(t, netns.Delete(pinned))
+	if e.alive("/var/run/c") {
+		t.Error("a container that is dead is taken for alive")
+	}
+}
+
 // TestSocket: where engines look, and nobody else can.
 func TestSocket(t *testing.T) {
 	kerneltest.RequireRoot(t)
@@ -183,6 +207,11 @@ func TestSocket(t *testing.T) {
 	if _, err := Listen(path); err == nil || !strings.Contains(err.Error(), "no socket") {
 		t.Errorf("in place of a file: %v", err)
 	}
+	ok(t, os.Chown(folder, 1000, 0))
+	if _, err := Listen(filepath.Join(folder, "other.sock")); err == nil || !strings.Contains(err.Error(), "belongs to user 1000") {
+		t.Errorf("in a folder of another user: %v", err)
+	}
+	ok(t, os.Chown(folder, 0, 0))
 	ok(t, os.Chmod(folder, 0o777))
 	if _, err := Listen(filepath.Join(folder, "other.sock")); err == nil || !strings.Contains(err.Error(), "others than its owner may change it") {
 		t.Errorf("in a folder for everybody: %v", err)

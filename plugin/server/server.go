@@ -38,10 +38,12 @@ const (
 	LabelKey = "dnet.plugin.key"
 )
 
-// Bounds of what an engine may ask for. Its largest requests are lists of published ports.
+// Bounds of what an engine may ask for.
 const (
-	maxBody     = 1 << 20 // bytes
-	maxRequests = 64      // at a time; others wait
+	// maxBody, in bytes, is enough for the largest request: all ports of two protocols, in
+	// two lists with about 130 bytes for each.
+	maxBody     = 24 << 20
+	maxRequests = 64 // at a time; others wait
 	// requestTime bounds one request. The longest is to delete a network with all that an
 	// engine that died has left in it.
 	requestTime = 2 * time.Minute
@@ -173,17 +175,25 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 	s.write(w, http.StatusOK, out)
 	if a, ok := out.(acknowledged); ok {
-		// The answer must be on its way before that is noted.
-		if err := http.NewResponseController(w).Flush(); err != nil {
-			return
-		}
-		if err := a.sent(context.WithoutCancel(ctx)); err != nil {
-			s.Log.Error("note an answer to the engine", "plugin", s.Name, "error", err)
-		}
+		s.acknowledge(context.WithoutCancel(ctx), w, a)
 	}
 }
 
-// acknowledged is an answer of which it is noted that it has been sent.
+// acknowledged is an answer that grants something: to whoever gets it, and nobody else.
 type acknowledged interface {
+	// sent notes that it was sent.
 	sent(context.Context) error
+	// lost takes the grant back: the engine has hung up, and does not know of it.
+	lost(context.Context) error
+}
+
+// acknowledge notes what has become of an answer. It must be on its way before that.
+func (s *Server) acknowledge(ctx context.Context, w http.ResponseWriter, a acknowledged) {
+	note := a.sent
+	if http.NewResponseController(w).Flush() != nil {
+		note = a.lost
+	}
+	if err := note(ctx); err != nil {
+		s.Log.Error("note an answer to the engine", "plugin", s.Name, "error", err)
+	}
 }

@@ -24,13 +24,6 @@ import (
 	"github.com/docker/libnetwork/plugin/protocol"
 )
 
-func ok(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 // site is a machine with a plugin, which is started anew on the same data as often as a
 // test likes. It plays the engine by requests.
 type site struct {

@@ -81,6 +81,9 @@ func newSite(t testing.TB) *site {
 		s.docker = "/usr/bin/docker"
 	}
 	t.Cleanup(s.stop)
+	// As /var/run of an engine is a link.
+	ok(t, os.Mkdir(folder+"/e", 0o700))
+	ok(t, os.Symlink(folder+"/e", folder+"/exec"))
 	s.Route(t, "", "0.0.0.0/0", kerneltest.NeighborIPv4, kerneltest.LanLink)
 	s.containerd = s.start("containerd", "containerd", "--root", folder+"/croot", "--state", folder+"/cstate", "--address", folder+"/c.sock")
 	s.await("containerd", func() error { return dial(folder + "/c.sock") })

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 
 	"github.com/docker/libnetwork/kernel/kerneltest"
 )
@@ -66,7 +67,23 @@ func managed(s *site) {
 	s.dockerDo("plugin", "enable", "managed")
 	s.dockerDo("restart", "www")
 	s.wantWeb(s.Neighbor, outside, "www")
-	s.dockerDo("rm", "--force", "www")
-	s.dockerDo("network", "rm", "web")
+
+	// A new engine finds the containers of the one before, which it leaves running.
+	s.end(&s.engine, syscall.SIGTERM)
+	s.startEngine("--live-restore")
+	s.dockerDo("start", "www")
+	s.dockerDo("network", "create", "-d", "managed:latest", "--ipam-driver", "managed:latest", "-o", "driver=macvlan", "-o", "parent="+kerneltest.LanLink, "--subnet", "192.0.2.0/24", "--ip-range", "192.0.2.64/27", "lan")
+	s.run("host", "--network", "lan")
+	s.end(&s.engine, syscall.SIGKILL)
+	s.startEngine("--live-restore")
+	s.run("new", "--network", "web")
+	// Who wants what is taken makes the plugin look who is dead.
+	if _, err := s.tryDocker("run", "--rm", "--network", "lan", "--ip", s.addressOf("host", "lan"), image, "true"); err == nil {
+		s.t.Error("the address of a container that lives is given to another")
+	}
+	s.wantWeb(s.Neighbor, s.addressOf("host", "lan")+":80", "host")
+	s.wantWeb(s.Neighbor, outside, "www")
+	s.dockerDo("rm", "--force", "www", "host", "new")
+	s.dockerDo("network", "rm", "web", "lan")
 	s.dockerDo("plugin", "rm", "--force", "managed")
 }
