@@ -227,6 +227,8 @@ func (sb *sandbox) setKey(ctx context.Context, key string) (err error) {
 	u.Push("unpin the namespace", func(ctx context.Context) error { return c.host.Namespaces().Delete(ctx, rec.Key) })
 	listening := sb.startResolver(ctx, &rec, recordsOf(members))
 	defer listening()
+	// Otherwise it would hold this namespace, and the next one would have none.
+	u.Push("stop the DNS server", func(context.Context) error { listening(); sb.stopResolver(); return nil })
 	if err := c.realise(ctx, &u, nil, c.desired(&rec, recordsOf(members))); err != nil {
 		return err
 	}

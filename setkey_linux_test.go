@@ -18,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/miekg/dns"
+
 	"github.com/docker/libnetwork"
 	"github.com/docker/libnetwork/cnm"
 	"github.com/docker/libnetwork/config"
@@ -263,4 +265,33 @@ func TestKeySocketComesAndGoes(t *testing.T) {
 		t.Errorf("the file is now %q, %v", text, err)
 	}
 	must[libnetwork.Network](t)(c.NewNetwork("bridge", "web", ""))
+}
+
+// TestExternalKeyAgainAfterAFailure: a namespace that turns out to be of no use leaves
+// nothing behind, and the next one has all, names too.
+func TestExternalKeyAgainAfterAFailure(t *testing.T) {
+	s := newScratch(t)
+	c := s.open(t)
+	n := must[libnetwork.Network](t)(c.NewNetwork("bridge", "web", ""))
+	external(t, c, n, "mine")
+	taken, free := kerneltest.NewNamespace(t), kerneltest.NewNamespace(t)
+	run(t, taken, "ip", "link", "add", "eth0", "type", "veth", "peer", "name", "other")
+	before := s.picture(t, taken)
+	key := libnetwork.ExternalKey{ControllerID: c.ID(), ContainerID: "mine", Key: taken, ExecRoot: s.run}
+	if err := key.Set(t.Context()); !errors.Is(err, cnm.Forbidden) || !strings.Contains(err.Error(), "eth0") {
+		t.Errorf("a namespace with an interface of the same name: %v", err)
+	}
+	if after := s.picture(t, taken); after != before {
+		t.Errorf("the failure changed\n%s\nto\n%s", before, after)
+	}
+	if got := run(t, taken, "ss", "-Hlnut"); got != "" {
+		t.Errorf("there listens still:\n%s", got)
+	}
+	key.Key = free
+	ok(t, key.Set(t.Context()))
+	if got, want := lookUp(t, free, "mine", dns.TypeA), address(n.Endpoints()[0]).String(); got != want {
+		t.Errorf("mine is %q, want %q", got, want)
+	}
+	empty(t, c)
+	s.wantEmpty(t)
 }
