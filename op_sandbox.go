@@ -225,11 +225,17 @@ func (sb *sandbox) setKey(ctx context.Context, key string) (err error) {
 		return err
 	}
 	u.Push("unpin the namespace", func(ctx context.Context) error { return c.host.Namespaces().Delete(ctx, rec.Key) })
+	// The loopback first: a socket of UDP that was bound while it was down would answer from
+	// another address than the one that was asked.
+	bare := c.desired(&rec, nil)
+	if err := c.realise(ctx, &u, nil, bare); err != nil {
+		return err
+	}
 	listening := sb.startResolver(ctx, &rec, recordsOf(members))
 	defer listening()
 	// Otherwise it would hold this namespace, and the next one would have none.
 	u.Push("stop the DNS server", func(context.Context) error { listening(); sb.stopResolver(); return nil })
-	if err := c.realise(ctx, &u, nil, c.desired(&rec, recordsOf(members))); err != nil {
+	if err := c.realise(ctx, &u, bare, c.desired(&rec, recordsOf(members))); err != nil {
 		return err
 	}
 	if err := sb.servePorts(members); err != nil {

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -290,6 +291,25 @@ func TestExternalKeyAgainAfterAFailure(t *testing.T) {
 	key.Key = free
 	ok(t, key.Set(t.Context()))
 	if got, want := lookUp(t, free, "mine", dns.TypeA), address(n.Endpoints()[0]).String(); got != want {
+		t.Errorf("mine is %q, want %q", got, want)
+	}
+	empty(t, c)
+	s.wantEmpty(t)
+}
+
+// TestExternalKeyOfABareNamespace: a process that nobody has prepared has its loopback down.
+func TestExternalKeyOfABareNamespace(t *testing.T) {
+	s := newScratch(t)
+	c := s.open(t)
+	n := must[libnetwork.Network](t)(c.NewNetwork("bridge", "web", ""))
+	external(t, c, n, "mine")
+	process := exec.Command("sleep", "60")
+	process.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
+	ok(t, process.Start())
+	defer func() { _, _ = process.Process.Kill(), process.Wait() }()
+	namespace := fmt.Sprintf("/proc/%d/ns/net", process.Process.Pid)
+	ok(t, libnetwork.ExternalKey{ControllerID: c.ID(), ContainerID: "mine", Key: namespace, ExecRoot: s.run}.Set(t.Context()))
+	if got, want := lookUp(t, namespace, "mine", dns.TypeA), address(n.Endpoints()[0]).String(); got != want {
 		t.Errorf("mine is %q, want %q", got, want)
 	}
 	empty(t, c)
