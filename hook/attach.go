@@ -7,6 +7,8 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -25,7 +27,7 @@ const (
 	// labelPID and labelStart name the container's first process, see process.Process.
 	labelPID   = "oci.pid"
 	labelStart = "oci.start"
-	// labelBundle is for people.
+	// labelBundle tells containers of one id apart, which different runtimes may have.
 	labelBundle = "oci.bundle"
 )
 
@@ -233,19 +235,35 @@ func (a *attachment) takeBack(ctx context.Context, id string, cause error) error
 	return cause
 }
 
-// detach deletes the sandbox of a container that attach made; there need not be one.
-func detach(ctx context.Context, daemon *client.Client, container string) error {
-	all, err := daemon.Sandboxes(ctx, client.SandboxFilter{ContainerID: container})
+// detach deletes the sandbox of a container that attach made; there need not be one. A
+// runtime calls it also for a container that attach has refused because another one of the
+// same id has a sandbox: that one's stays.
+func detach(ctx context.Context, daemon *client.Client, state specs.State) error {
+	all, err := daemon.Sandboxes(ctx, client.SandboxFilter{ContainerID: state.ID})
 	if err != nil {
 		return err
 	}
 	for _, sb := range all {
 		if !attached(sb) {
-			return cnm.E("", cnm.Forbidden, fmt.Errorf("its sandbox was not made by attach; delete it with: dnet container rm %s", container))
+			return cnm.E("", cnm.Forbidden, fmt.Errorf("its sandbox was not made by attach; delete it with: dnet container rm %q", state.ID))
+		}
+		if bundle, known := sb.Labels[labelBundle].(string); known && !sameBundle(bundle, state.Bundle) {
+			continue
 		}
 		if err := daemon.DeleteSandbox(ctx, sb.ID); err != nil && !errors.Is(err, cnm.NotFound) {
 			return err
 		}
 	}
 	return nil
+}
+
+// sameBundle reports whether two paths are one bundle's, which need not be there any more.
+// A state that names none is of any.
+func sameBundle(recorded, given string) bool {
+	if given == "" || filepath.Clean(recorded) == filepath.Clean(given) {
+		return true
+	}
+	one, oneErr := os.Stat(recorded)
+	other, otherErr := os.Stat(given)
+	return oneErr == nil && otherErr == nil && os.SameFile(one, other)
 }

@@ -188,7 +188,7 @@ func runDetach(ctx context.Context, o Options, arguments []string) error {
 	defer daemon.Close()
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	return cnm.Wrap(op, detach(ctx, daemon, state.ID))
+	return cnm.Wrap(op, detach(ctx, daemon, state))
 }
 
 // runSetKey is the hook of 2017's library.

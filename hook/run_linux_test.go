@@ -249,6 +249,24 @@ func TestAttachLeavesTheSandboxesOfOthers(t *testing.T) {
 	}
 }
 
+// TestDetachLeavesAnotherContainerOfTheSameID: ids are unique within one runtime only, and
+// runtimes call detach also for what attach has refused.
+func TestDetachLeavesAnotherContainerOfTheSameID(t *testing.T) {
+	mine, other := t.TempDir(), t.TempDir()
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(mine, link); err != nil {
+		t.Fatal(err)
+	}
+	for given, goes := range map[string]bool{mine: true, mine + "/": true, link: true, "": true, other: false, "/gone": false} {
+		d := newFakeDaemon(t)
+		d.sandboxes["sb"] = api.Sandbox{ID: "sb", ContainerID: "box", Labels: map[string]any{"oci.attempt": "x", "oci.bundle": mine}}
+		code, out := d.run(fmt.Sprintf(`{"id":"box","status":"stopped","bundle":%q}`, given), "detach")
+		if code != 0 || (len(d.sandboxes) == 0) != goes {
+			t.Errorf("%q: exit %d: %s: left %v", given, code, out, d.sandboxes)
+		}
+	}
+}
+
 // TestAttachReplacesWhatADeadProcessLeft.
 func TestAttachReplacesWhatADeadProcessLeft(t *testing.T) {
 	pid, bundle := sleeper(t)
