@@ -27,6 +27,7 @@ import (
 type first struct {
 	t       *testing.T
 	command *exec.Cmd
+	bundle  string
 	state   string
 }
 
@@ -37,7 +38,7 @@ func newFirst(t *testing.T, id string, annotations string) *first {
 	ok(t, command.Start())
 	bundle := t.TempDir()
 	ok(t, os.WriteFile(filepath.Join(bundle, "config.json"), []byte(`{"root":{"path":"rootfs"}}`), 0o600))
-	f := &first{t: t, command: command, state: fmt.Sprintf(
+	f := &first{t: t, command: command, bundle: bundle, state: fmt.Sprintf(
 		`{"ociVersion":"1.0.2","id":%q,"status":"creating","pid":%d,"bundle":%q,"annotations":%s}`, id, command.Process.Pid, bundle, annotations)}
 	t.Cleanup(f.end)
 	return f
@@ -180,6 +181,31 @@ func TestUserNamespace(t *testing.T) {
 			m.wantClean()
 		})
 	}
+}
+
+// TestContainersDiskIsFull: what was there stays.
+func TestContainersDiskIsFull(t *testing.T) {
+	m := newMachine(t)
+	f := newFirst(t, "box", `{"dnet.network":"web","dnet.files":"rootfs"}`)
+	root := filepath.Join(f.bundle, "rootfs")
+	ok(t, os.Mkdir(root, 0o755))
+	ok(t, syscall.Mount("tmpfs", root, "tmpfs", 0, "size=16k"))
+	t.Cleanup(func() { ok(t, syscall.Unmount(root, syscall.MNT_DETACH)) })
+	ok(t, os.Mkdir(filepath.Join(root, "etc"), 0o755))
+	ok(t, os.WriteFile(filepath.Join(root, "etc", "resolv.conf"), []byte("mine"), 0o644))
+	ok(t, os.WriteFile(filepath.Join(root, "etc", "hosts"), []byte("mine"), 0o644))
+	_ = os.WriteFile(filepath.Join(root, "full"), make([]byte, 64<<10), 0o600)
+	if out, err := m.hook(f.state, "attach"); err == nil || strings.Count(out, "\n") != 1 || !strings.Contains(out, "no space left") {
+		t.Errorf("%v: %s", err, out)
+	}
+	entries, err := os.ReadDir(filepath.Join(root, "etc"))
+	ok(t, err)
+	for _, entry := range entries {
+		if text, err := os.ReadFile(filepath.Join(root, "etc", entry.Name())); err != nil || string(text) != "mine" {
+			t.Errorf("%s: %q, %v", entry.Name(), text, err)
+		}
+	}
+	m.wantClean()
 }
 
 // TestManyAtOnce: as when a machine starts. Each third one is refused.
