@@ -67,10 +67,12 @@ func runAttach(ctx context.Context, o Options, arguments []string) error {
 		}
 		flags.Var(listFlag{given, s}, s.name, usage)
 	}
-	if err := parse(o, flags, arguments, 0); err != nil {
+	if err := c.parse(o, flags, arguments); err != nil {
 		return err
 	}
-	state, err := readState(o.Stdin)
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	state, err := awaitState(ctx, o.Stdin)
 	if err != nil {
 		return cnm.Wrap("attach", err)
 	}
@@ -90,8 +92,6 @@ func runAttach(ctx context.Context, o Options, arguments []string) error {
 		// TCP the daemon does not know whose process numbers it is told.
 		a.wish.sandbox.Lifetime, a.wish.sandbox.OwnerPID = api.LifetimeProcess, state.Pid
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
 	return cnm.Wrap(op, a.do(ctx))
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -286,6 +287,27 @@ func TestAttachReplacesWhatADeadProcessLeft(t *testing.T) {
 	}
 }
 
+// TestStateThatDoesNotEnd: a terminal, or a runtime that hangs, holds nothing up.
+func TestStateThatDoesNotEnd(t *testing.T) {
+	for _, arguments := range [][]string{{"attach"}, {"detach"}, {"setkey", "c", "0123456789ab"}} {
+		for name, timeout := range map[string]string{"timeout": "50ms", "signal": "1h"} {
+			in, out := io.Pipe()
+			ctx, cancel := context.WithCancel(t.Context())
+			if name == "signal" {
+				time.AfterFunc(50*time.Millisecond, cancel)
+			}
+			var problems bytes.Buffer
+			all := append([]string{"dnet-hook", arguments[0], "--timeout", timeout}, arguments[1:]...)
+			code := hook.Run(ctx, hook.Options{Args: all, Stdin: in, Stderr: &problems})
+			if code != api.ExitCode(cnm.Timeout) || !strings.Contains(problems.String(), "did not come to its end") {
+				t.Errorf("%s, %s: exit %d: %s", arguments, name, code, &problems)
+			}
+			cancel()
+			_ = out.Close()
+		}
+	}
+}
+
 func TestCommandLine(t *testing.T) {
 	d := newFakeDaemon(t)
 	for _, test := range []struct {
@@ -303,6 +325,8 @@ func TestCommandLine(t *testing.T) {
 		{[]string{"attach", "--name", "a", "--name", "b"}, 2, "given twice"},
 		{[]string{"attach"}, 2, "is missing"},
 		{[]string{"detach", "-H", "tcp://192.0.2.1:1"}, 2, "is missing"},
+		{[]string{"attach", "--timeout", "0s"}, 2, "more than none"},
+		{[]string{"setkey", "--timeout", "-1s", "c", "0123456789ab"}, 2, "more than none"},
 		{[]string{"setkey", "c"}, 2, "want 2"},
 		{[]string{"setkey", "c", ".."}, 2, "12 digits"},
 		{[]string{"setkey", "-exec-root=run", "c", "0123456789ab"}, 2, "absolute path"},
