@@ -103,6 +103,32 @@ type attachment struct {
 	wish   *wish
 	// attempt is in the labels of the sandbox.
 	attempt string
+	// start is that of the container's process, see process.Process; empty where it cannot
+	// be told.
+	start string
+}
+
+// startOf returns when the process started. One that there is not is NotFound.
+func startOf(pid int) (string, error) {
+	p, err := process.Open(pid)
+	switch {
+	case err == nil:
+		return strconv.FormatUint(p.Start, 10), p.Close()
+	case errors.Is(err, cnm.NotFound):
+		return "", err
+	default:
+		return "", nil
+	}
+}
+
+// checkLife looks whether the process is still the one that was there at the beginning. The
+// number of one that has ended may be another's, and its namespace be the wrong one.
+func (a *attachment) checkLife() error {
+	start, err := startOf(a.state.Pid)
+	if err == nil && start != a.start {
+		err = cnm.E("", cnm.NotFound, errors.New("its number is another process's now"))
+	}
+	return cnm.Wrap("the container has ended meanwhile", err)
 }
 
 // prepare checks all that can be checked before anything changes.
@@ -115,7 +141,7 @@ func prepare(state specs.State, flags map[string]string, noAnnotations bool) (*a
 		return nil, err
 	}
 	annotations := state.Annotations
-	if annotations == nil {
+	if len(annotations) == 0 {
 		annotations = b.Annotations // there are runtimes that leave them out of the state
 	}
 	if noAnnotations {
@@ -126,6 +152,9 @@ func prepare(state specs.State, flags map[string]string, noAnnotations bool) (*a
 		return nil, err
 	}
 	a := &attachment{state: state, bundle: b, wish: w, attempt: rand.Text()}
+	if a.start, err = startOf(state.Pid); err != nil {
+		return nil, err
+	}
 	if err := checkNamespace(state); err != nil {
 		return nil, err
 	}
@@ -138,9 +167,8 @@ func (a *attachment) completeSandbox() (err error) {
 	sandbox.ContainerID, sandbox.UseExternalKey = a.state.ID, true
 	sandbox.HostName = cmp.Or(sandbox.HostName, a.bundle.Hostname)
 	sandbox.Labels = map[string]any{labelAttempt: a.attempt, labelPID: strconv.Itoa(a.state.Pid), labelBundle: a.state.Bundle}
-	if p, err := process.Open(a.state.Pid); err == nil {
-		sandbox.Labels[labelStart] = strconv.FormatUint(p.Start, 10)
-		_ = p.Close()
+	if a.start != "" {
+		sandbox.Labels[labelStart] = a.start
 	}
 	if a.wish.files != filesBundle {
 		return nil
@@ -166,6 +194,9 @@ func (a *attachment) do(ctx context.Context) error {
 		}
 	}
 	if _, err := a.daemon.SetSandboxKey(ctx, id, namespaceOf(a.state)); err != nil {
+		return a.takeBack(ctx, id, err)
+	}
+	if err := a.checkLife(); err != nil {
 		return a.takeBack(ctx, id, err)
 	}
 	if err := a.copyFiles(ctx, id); err != nil {

@@ -20,6 +20,7 @@ import (
 	"github.com/docker/libnetwork/api"
 	"github.com/docker/libnetwork/cnm"
 	"github.com/docker/libnetwork/hook"
+	"github.com/docker/libnetwork/kernel/process"
 )
 
 // fakeDaemon knows as much of a daemon as attach and detach do. It fails the requests that
@@ -34,7 +35,9 @@ type fakeDaemon struct {
 	// loses makes the daemon do what fail says, and end the connection without an answer;
 	// holds makes it never answer.
 	loses, holds bool
-	created      api.SandboxCreate
+	// before is called before each request is answered.
+	before  func(line string)
+	created api.SandboxCreate
 }
 
 func newFakeDaemon(t *testing.T) *fakeDaemon {
@@ -71,6 +74,9 @@ func (d *fakeDaemon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	d.mu.Lock()
 	line := r.Method + " " + r.URL.Path
 	d.asked = append(d.asked, line)
+	if d.before != nil {
+		d.before(line)
+	}
 	fails := d.fail != "" && strings.HasPrefix(line, d.fail)
 	if fails && !d.loses {
 		hold := d.holds
@@ -283,6 +289,45 @@ func TestAttachReplacesWhatADeadProcessLeft(t *testing.T) {
 		d.sandboxes["old"] = api.Sandbox{ID: "old", ContainerID: "box", Labels: labels}
 		if code, out := d.run(stateOf(pid, bundle), "attach"); code != 0 || len(d.sandboxes) != 1 || d.sandboxes["old"].ID != "" {
 			t.Errorf("%s: exit %d: %s: left %v", name, code, out, d.sandboxes)
+		}
+	}
+}
+
+// TestContainerEndsMeanwhile: the daemon goes by the number of its process, which may be
+// another's by then.
+func TestContainerEndsMeanwhile(t *testing.T) {
+	pid, bundle := sleeper(t)
+	d := newFakeDaemon(t)
+	d.before = func(line string) {
+		if !strings.HasSuffix(line, "/key") {
+			return
+		}
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+		for { // until it is a zombie at least
+			p, err := process.Open(pid)
+			if err != nil {
+				return
+			}
+			_ = p.Close()
+		}
+	}
+	if code, out := d.run(stateOf(pid, bundle), "attach"); code != api.ExitCode(cnm.NotFound) || !strings.Contains(out, "ended meanwhile") || len(d.sandboxes) != 0 {
+		t.Errorf("exit %d: %s: left %v", code, out, d.sandboxes)
+	}
+	d.before = nil
+	if code, out := d.run(stateOf(pid, bundle), "attach"); code != api.ExitCode(cnm.NotFound) || d.requests() != "" {
+		t.Errorf("after its end: exit %d: %s: asked %s", code, out, d.requests())
+	}
+}
+
+// TestStateWithoutAnnotations, or with none in it: the bundle has them.
+func TestStateWithoutAnnotations(t *testing.T) {
+	pid, bundle := sleeper(t)
+	for _, annotations := range []string{"null", "{}"} {
+		d := newFakeDaemon(t)
+		state := fmt.Sprintf(`{"ociVersion":"1.2.0","id":"box","status":"creating","pid":%d,"bundle":%q,"annotations":%s}`, pid, bundle, annotations)
+		if code, out := d.run(state, "attach"); code != 0 || !strings.Contains(d.requests(), "/networks/back/connect") {
+			t.Errorf("%s: exit %d: %s", annotations, code, out)
 		}
 	}
 }
