@@ -315,3 +315,34 @@ func TestExternalKeyOfABareNamespace(t *testing.T) {
 	empty(t, c)
 	s.wantEmpty(t)
 }
+
+// TestExternalKeyOfAnotherContainer: the first one keeps all, names too.
+func TestExternalKeyOfAnotherContainer(t *testing.T) {
+	s := newScratch(t)
+	c := s.open(t)
+	n := must[libnetwork.Network](t)(c.NewNetwork("bridge", "web", ""))
+	own := must[libnetwork.Sandbox](t)(attach(n, c, "own"))
+	external(t, c, n, "first")
+	external(t, c, n, "second")
+	namespace := kerneltest.NewNamespace(t)
+	key := libnetwork.ExternalKey{ControllerID: c.ID(), ContainerID: "first", Key: namespace, ExecRoot: s.run}
+	ok(t, key.Set(t.Context()))
+	want := lookUp(t, namespace, "own", dns.TypeA)
+	before := s.picture(t, namespace, own.Key())
+	key.ContainerID = "second"
+	for _, key.Key = range []string{namespace, own.Key()} {
+		if err := key.Set(t.Context()); !errors.Is(err, cnm.Forbidden) || !strings.Contains(err.Error(), "namespace of sandbox of container") {
+			t.Errorf("%s: %v", key.Key, err)
+		}
+	}
+	if after := s.picture(t, namespace, own.Key()); after != before {
+		t.Errorf("the refusal changed\n%s\nto\n%s", before, after)
+	}
+	for _, in := range []string{namespace, own.Key()} {
+		if got := lookUp(t, in, "own", dns.TypeA); got != want {
+			t.Errorf("own is %q, want %q", got, want)
+		}
+	}
+	empty(t, c)
+	s.wantEmpty(t)
+}

@@ -92,6 +92,38 @@ func TestHookIsKilled(t *testing.T) {
 	}
 }
 
+// TestDaemonIsKilled at any moment of the hook's work: the next one takes away what the
+// hook could not.
+func TestDaemonIsKilled(t *testing.T) {
+	m := newMachine(t)
+	failed := 0
+	for i := range 8 {
+		f := newFirst(t, "box", `{"dnet.network":"web:ip=10.88.0.77","dnet.publish":"8080:80"}`)
+		command := exec.Command(program(t, "dnet-hook"), "attach")
+		command.Env = []string{"DNET_HOST=unix://" + m.socket}
+		command.Stdin = strings.NewReader(f.state)
+		ok(t, command.Start())
+		time.Sleep(time.Duration(2+i) * time.Millisecond)
+		ok(t, m.daemon.Process.Kill())
+		_ = m.daemon.Wait()
+		attached := command.Wait() == nil
+		m.start()
+		if attached {
+			if err := kerneltest.Ping(f.namespace(), m.peer); err != nil {
+				t.Errorf("%d: %v", i, err)
+			}
+		} else {
+			failed++
+		}
+		f.end()
+		m.awaitClean()
+	}
+	t.Logf("%d of 8 failed", failed)
+	if failed == 0 {
+		t.Error("the hook was always faster")
+	}
+}
+
 // TestSignalsTakeBack: a hook that is told to end does so at once, and looks before whether
 // the daemon has done what it was asked for.
 func TestSignalsTakeBack(t *testing.T) {
