@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -225,9 +226,20 @@ func (sb *sandbox) setKey(ctx context.Context, key string) (err error) {
 		return err
 	}
 	u.Push("unpin the namespace", func(ctx context.Context) error { return c.host.Namespaces().Delete(ctx, rec.Key) })
+	if err := sb.checkShared(rec.Key); err != nil {
+		return err
+	}
+	// The loopback first: a socket of UDP that was bound while it was down would answer from
+	// another address than the one that was asked.
+	bare := c.desired(&rec, nil)
+	if err := c.realise(ctx, &u, nil, bare); err != nil {
+		return err
+	}
 	listening := sb.startResolver(ctx, &rec, recordsOf(members))
 	defer listening()
-	if err := c.realise(ctx, &u, nil, c.desired(&rec, recordsOf(members))); err != nil {
+	// Otherwise it would hold this namespace, and the next one would have none.
+	u.Push("stop the DNS server", func(context.Context) error { listening(); sb.stopResolver(); return nil })
+	if err := c.realise(ctx, &u, bare, c.desired(&rec, recordsOf(members))); err != nil {
 		return err
 	}
 	if err := sb.servePorts(members); err != nil {
@@ -241,6 +253,25 @@ func (sb *sandbox) setKey(ctx context.Context, key string) (err error) {
 		ep.announce()
 	}
 	sb.tell(EventReady)
+	return nil
+}
+
+// checkShared refuses the namespace of another sandbox: there is one embedded DNS server in
+// each, and the second would take the first one's questions, and then leave none.
+func (sb *sandbox) checkShared(key string) error {
+	own, err := os.Stat(key)
+	if err != nil {
+		return nil //nolint:nilerr // what could not be read cannot be used either, and that says so
+	}
+	for _, other := range sb.c.allSandboxes() {
+		rec := other.record.Load()
+		if other == sb || rec.Foreign || !rec.Own() {
+			continue
+		}
+		if info, err := os.Stat(rec.Key); err == nil && os.SameFile(info, own) {
+			return cnm.E("", cnm.Exists, fmt.Errorf("it is the namespace of %s already; give each container one of its own", other.subject()))
+		}
+	}
 	return nil
 }
 

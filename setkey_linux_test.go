@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -17,6 +18,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/miekg/dns"
 
 	"github.com/docker/libnetwork"
 	"github.com/docker/libnetwork/cnm"
@@ -263,4 +266,83 @@ func TestKeySocketComesAndGoes(t *testing.T) {
 		t.Errorf("the file is now %q, %v", text, err)
 	}
 	must[libnetwork.Network](t)(c.NewNetwork("bridge", "web", ""))
+}
+
+// TestExternalKeyAgainAfterAFailure: a namespace that turns out to be of no use leaves
+// nothing behind, and the next one has all, names too.
+func TestExternalKeyAgainAfterAFailure(t *testing.T) {
+	s := newScratch(t)
+	c := s.open(t)
+	n := must[libnetwork.Network](t)(c.NewNetwork("bridge", "web", ""))
+	external(t, c, n, "mine")
+	taken, free := kerneltest.NewNamespace(t), kerneltest.NewNamespace(t)
+	run(t, taken, "ip", "link", "add", "eth0", "type", "veth", "peer", "name", "other")
+	before := s.picture(t, taken)
+	key := libnetwork.ExternalKey{ControllerID: c.ID(), ContainerID: "mine", Key: taken, ExecRoot: s.run}
+	if err := key.Set(t.Context()); !errors.Is(err, cnm.Forbidden) || !strings.Contains(err.Error(), "eth0") {
+		t.Errorf("a namespace with an interface of the same name: %v", err)
+	}
+	if after := s.picture(t, taken); after != before {
+		t.Errorf("the failure changed\n%s\nto\n%s", before, after)
+	}
+	if got := run(t, taken, "ss", "-Hlnut"); got != "" {
+		t.Errorf("there listens still:\n%s", got)
+	}
+	key.Key = free
+	ok(t, key.Set(t.Context()))
+	if got, want := lookUp(t, free, "mine", dns.TypeA), address(n.Endpoints()[0]).String(); got != want {
+		t.Errorf("mine is %q, want %q", got, want)
+	}
+	empty(t, c)
+	s.wantEmpty(t)
+}
+
+// TestExternalKeyOfABareNamespace: a process that nobody has prepared has its loopback down.
+func TestExternalKeyOfABareNamespace(t *testing.T) {
+	s := newScratch(t)
+	c := s.open(t)
+	n := must[libnetwork.Network](t)(c.NewNetwork("bridge", "web", ""))
+	external(t, c, n, "mine")
+	process := exec.Command("sleep", "60")
+	process.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
+	ok(t, process.Start())
+	defer func() { _, _ = process.Process.Kill(), process.Wait() }()
+	namespace := fmt.Sprintf("/proc/%d/ns/net", process.Process.Pid)
+	ok(t, libnetwork.ExternalKey{ControllerID: c.ID(), ContainerID: "mine", Key: namespace, ExecRoot: s.run}.Set(t.Context()))
+	if got, want := lookUp(t, namespace, "mine", dns.TypeA), address(n.Endpoints()[0]).String(); got != want {
+		t.Errorf("mine is %q, want %q", got, want)
+	}
+	empty(t, c)
+	s.wantEmpty(t)
+}
+
+// TestExternalKeyOfAnotherContainer: the first one keeps all, names too.
+func TestExternalKeyOfAnotherContainer(t *testing.T) {
+	s := newScratch(t)
+	c := s.open(t)
+	n := must[libnetwork.Network](t)(c.NewNetwork("bridge", "web", ""))
+	own := must[libnetwork.Sandbox](t)(attach(n, c, "own"))
+	external(t, c, n, "first")
+	external(t, c, n, "second")
+	namespace := kerneltest.NewNamespace(t)
+	key := libnetwork.ExternalKey{ControllerID: c.ID(), ContainerID: "first", Key: namespace, ExecRoot: s.run}
+	ok(t, key.Set(t.Context()))
+	want := lookUp(t, namespace, "own", dns.TypeA)
+	before := s.picture(t, namespace, own.Key())
+	key.ContainerID = "second"
+	for _, key.Key = range []string{namespace, own.Key()} {
+		if err := key.Set(t.Context()); !errors.Is(err, cnm.Forbidden) || !strings.Contains(err.Error(), "namespace of sandbox of container") {
+			t.Errorf("%s: %v", key.Key, err)
+		}
+	}
+	if after := s.picture(t, namespace, own.Key()); after != before {
+		t.Errorf("the refusal changed\n%s\nto\n%s", before, after)
+	}
+	for _, in := range []string{namespace, own.Key()} {
+		if got := lookUp(t, in, "own", dns.TypeA); got != want {
+			t.Errorf("own is %q, want %q", got, want)
+		}
+	}
+	empty(t, c)
+	s.wantEmpty(t)
 }

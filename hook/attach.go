@@ -7,6 +7,8 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -25,7 +27,7 @@ const (
 	// labelPID and labelStart name the container's first process, see process.Process.
 	labelPID   = "oci.pid"
 	labelStart = "oci.start"
-	// labelBundle is for people.
+	// labelBundle tells containers of one id apart, which different runtimes may have.
 	labelBundle = "oci.bundle"
 )
 
@@ -65,10 +67,12 @@ func runAttach(ctx context.Context, o Options, arguments []string) error {
 		}
 		flags.Var(listFlag{given, s}, s.name, usage)
 	}
-	if err := parse(o, flags, arguments, 0); err != nil {
+	if err := c.parse(o, flags, arguments); err != nil {
 		return err
 	}
-	state, err := readState(o.Stdin)
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	state, err := awaitState(ctx, o.Stdin)
 	if err != nil {
 		return cnm.Wrap("attach", err)
 	}
@@ -88,8 +92,6 @@ func runAttach(ctx context.Context, o Options, arguments []string) error {
 		// TCP the daemon does not know whose process numbers it is told.
 		a.wish.sandbox.Lifetime, a.wish.sandbox.OwnerPID = api.LifetimeProcess, state.Pid
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
 	return cnm.Wrap(op, a.do(ctx))
 }
 
@@ -101,6 +103,32 @@ type attachment struct {
 	wish   *wish
 	// attempt is in the labels of the sandbox.
 	attempt string
+	// start is that of the container's process, see process.Process; empty where it cannot
+	// be told.
+	start string
+}
+
+// startOf returns when the process started. One that there is not is NotFound.
+func startOf(pid int) (string, error) {
+	p, err := process.Open(pid)
+	switch {
+	case err == nil:
+		return strconv.FormatUint(p.Start, 10), p.Close()
+	case errors.Is(err, cnm.NotFound):
+		return "", err
+	default:
+		return "", nil
+	}
+}
+
+// checkLife looks whether the process is still the one that was there at the beginning. The
+// number of one that has ended may be another's, and its namespace be the wrong one.
+func (a *attachment) checkLife() error {
+	start, err := startOf(a.state.Pid)
+	if err == nil && start != a.start {
+		err = cnm.E("", cnm.NotFound, errors.New("its number is another process's now"))
+	}
+	return cnm.Wrap("the container has ended meanwhile", err)
 }
 
 // prepare checks all that can be checked before anything changes.
@@ -113,7 +141,7 @@ func prepare(state specs.State, flags map[string]string, noAnnotations bool) (*a
 		return nil, err
 	}
 	annotations := state.Annotations
-	if annotations == nil {
+	if len(annotations) == 0 {
 		annotations = b.Annotations // there are runtimes that leave them out of the state
 	}
 	if noAnnotations {
@@ -124,6 +152,9 @@ func prepare(state specs.State, flags map[string]string, noAnnotations bool) (*a
 		return nil, err
 	}
 	a := &attachment{state: state, bundle: b, wish: w, attempt: rand.Text()}
+	if a.start, err = startOf(state.Pid); err != nil {
+		return nil, err
+	}
 	if err := checkNamespace(state); err != nil {
 		return nil, err
 	}
@@ -136,9 +167,8 @@ func (a *attachment) completeSandbox() (err error) {
 	sandbox.ContainerID, sandbox.UseExternalKey = a.state.ID, true
 	sandbox.HostName = cmp.Or(sandbox.HostName, a.bundle.Hostname)
 	sandbox.Labels = map[string]any{labelAttempt: a.attempt, labelPID: strconv.Itoa(a.state.Pid), labelBundle: a.state.Bundle}
-	if p, err := process.Open(a.state.Pid); err == nil {
-		sandbox.Labels[labelStart] = strconv.FormatUint(p.Start, 10)
-		_ = p.Close()
+	if a.start != "" {
+		sandbox.Labels[labelStart] = a.start
 	}
 	if a.wish.files != filesBundle {
 		return nil
@@ -164,6 +194,9 @@ func (a *attachment) do(ctx context.Context) error {
 		}
 	}
 	if _, err := a.daemon.SetSandboxKey(ctx, id, namespaceOf(a.state)); err != nil {
+		return a.takeBack(ctx, id, err)
+	}
+	if err := a.checkLife(); err != nil {
 		return a.takeBack(ctx, id, err)
 	}
 	if err := a.copyFiles(ctx, id); err != nil {
@@ -233,19 +266,35 @@ func (a *attachment) takeBack(ctx context.Context, id string, cause error) error
 	return cause
 }
 
-// detach deletes the sandbox of a container that attach made; there need not be one.
-func detach(ctx context.Context, daemon *client.Client, container string) error {
-	all, err := daemon.Sandboxes(ctx, client.SandboxFilter{ContainerID: container})
+// detach deletes the sandbox of a container that attach made; there need not be one. A
+// runtime calls it also for a container that attach has refused because another one of the
+// same id has a sandbox: that one's stays.
+func detach(ctx context.Context, daemon *client.Client, state specs.State) error {
+	all, err := daemon.Sandboxes(ctx, client.SandboxFilter{ContainerID: state.ID})
 	if err != nil {
 		return err
 	}
 	for _, sb := range all {
 		if !attached(sb) {
-			return cnm.E("", cnm.Forbidden, fmt.Errorf("its sandbox was not made by attach; delete it with: dnet container rm %s", container))
+			return cnm.E("", cnm.Forbidden, fmt.Errorf("its sandbox was not made by attach; delete it with: dnet container rm %q", state.ID))
+		}
+		if bundle, known := sb.Labels[labelBundle].(string); known && !sameBundle(bundle, state.Bundle) {
+			continue
 		}
 		if err := daemon.DeleteSandbox(ctx, sb.ID); err != nil && !errors.Is(err, cnm.NotFound) {
 			return err
 		}
 	}
 	return nil
+}
+
+// sameBundle reports whether two paths are one bundle's, which need not be there any more.
+// A state that names none is of any.
+func sameBundle(recorded, given string) bool {
+	if given == "" || filepath.Clean(recorded) == filepath.Clean(given) {
+		return true
+	}
+	one, oneErr := os.Stat(recorded)
+	other, otherErr := os.Stat(given)
+	return oneErr == nil && otherErr == nil && os.SameFile(one, other)
 }

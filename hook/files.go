@@ -2,6 +2,7 @@ package hook
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -33,6 +34,9 @@ func (a *attachment) copyFiles(ctx context.Context, id string) error {
 		return cnm.E("container's root", cnm.Invalid, err)
 	}
 	defer root.Close() //nolint:errcheck // a folder
+	if err := checkRoot(root); err != nil {
+		return err
+	}
 	if err := root.Mkdir("etc", 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 		return cnm.E("container's root", cnm.Invalid, err)
 	}
@@ -44,7 +48,22 @@ func (a *attachment) copyFiles(ctx context.Context, id string) error {
 	return nil
 }
 
-// copyFile replaces the file, or the link, that is there.
+// checkRoot refuses the host's own root, which a container can have as its own: the host
+// would ask a name server that it does not have.
+func checkRoot(root *os.Root) error {
+	theirs, err := root.Stat(".")
+	if err != nil {
+		return cnm.E("container's root", cnm.Invalid, err)
+	}
+	ours, err := os.Stat("/")
+	if err == nil && os.SameFile(theirs, ours) {
+		return invalid("container's root %q: is the host's own, whose files would be replaced; choose %sfiles: %s", root.Name(), prefix, filesBundle)
+	}
+	return err
+}
+
+// copyFile replaces the file, or the link, that is there. Until all is written that one
+// stays: the disk may be full.
 func copyFile(root *os.Root, name, path string) error {
 	from, err := os.Open(path)
 	if err != nil {
@@ -58,9 +77,24 @@ func copyFile(root *os.Root, name, path string) error {
 	if err != nil {
 		return err
 	}
-	if err := root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	unfinished := name + "." + rand.Text()
+	if err := writeFile(root, unfinished, text); err != nil {
+		return errors.Join(err, removeFile(root, unfinished))
+	}
+	if err := root.Rename(unfinished, name); err != nil {
+		return errors.Join(err, removeFile(root, unfinished))
+	}
+	return nil
+}
+
+func removeFile(root *os.Root, name string) error {
+	if err := root.Remove(name); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
+	return nil
+}
+
+func writeFile(root *os.Root, name string, text []byte) error {
 	to, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return err

@@ -149,16 +149,28 @@ func parse(o Options, flags *flag.FlagSet, arguments []string, most int) error {
 	return nil
 }
 
+func noTime(timeout time.Duration) error {
+	return invalid("timeout %v: want more than none", timeout)
+}
+
 func (c *common) bind(o Options, flags *flag.FlagSet) {
 	flags.StringVar(&c.host, "H", cmp.Or(o.Getenv(HostVariable), client.DefaultAddress), "the daemon's `address`")
 	flags.DurationVar(&c.timeout, "timeout", defaultTime, "give up after this `time`")
 }
 
+// parse reads the flags of attach or detach, which have no arguments.
+func (c *common) parse(o Options, flags *flag.FlagSet, arguments []string) error {
+	if err := parse(o, flags, arguments, 0); err != nil {
+		return err
+	}
+	if c.timeout <= 0 {
+		return cnm.Wrap(flags.Name(), noTime(c.timeout))
+	}
+	return nil
+}
+
 // daemon returns a client of the daemon, which must see the processes that we see.
 func (c *common) daemon() (*client.Client, error) {
-	if c.timeout <= 0 {
-		return nil, invalid("timeout %v: want more than none", c.timeout)
-	}
 	daemon, err := client.New(c.host)
 	if err != nil {
 		return nil, err
@@ -173,10 +185,12 @@ func runDetach(ctx context.Context, o Options, arguments []string) error {
 	var c common
 	flags := flag.NewFlagSet("detach", flag.ContinueOnError)
 	c.bind(o, flags)
-	if err := parse(o, flags, arguments, 0); err != nil {
+	if err := c.parse(o, flags, arguments); err != nil {
 		return err
 	}
-	state, err := readState(o.Stdin)
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	state, err := awaitState(ctx, o.Stdin)
 	if err != nil {
 		return cnm.Wrap("detach", err)
 	}
@@ -186,9 +200,7 @@ func runDetach(ctx context.Context, o Options, arguments []string) error {
 		return cnm.Wrap(op, err)
 	}
 	defer daemon.Close()
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
-	return cnm.Wrap(op, detach(ctx, daemon, state.ID))
+	return cnm.Wrap(op, detach(ctx, daemon, state))
 }
 
 // runSetKey is the hook of 2017's library.
@@ -206,16 +218,18 @@ func runSetKey(ctx context.Context, o Options, arguments []string) error {
 		return cnm.Wrap(op, invalid("controller %q: want its id, or the first 12 digits", controller))
 	case !filepath.IsAbs(*execRoot):
 		return cnm.Wrap(op, invalid("exec root %q: want an absolute path", *execRoot))
+	case *timeout <= 0:
+		return cnm.Wrap(op, noTime(*timeout))
 	}
-	state, err := readState(o.Stdin)
+	ctx, cancel := context.WithTimeout(ctx, *timeout)
+	defer cancel()
+	state, err := awaitState(ctx, o.Stdin)
 	if err == nil {
 		err = checkProcess(state)
 	}
 	if err != nil {
 		return cnm.Wrap(op, err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, *timeout)
-	defer cancel()
 	request := setkey.Request{ContainerID: container, Key: namespaceOf(state)}
 	return cnm.Wrap(op, setkey.Send(ctx, setkey.Socket(*execRoot, controller), request))
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -19,6 +20,7 @@ import (
 	"github.com/docker/libnetwork/api"
 	"github.com/docker/libnetwork/cnm"
 	"github.com/docker/libnetwork/hook"
+	"github.com/docker/libnetwork/kernel/process"
 )
 
 // fakeDaemon knows as much of a daemon as attach and detach do. It fails the requests that
@@ -33,7 +35,9 @@ type fakeDaemon struct {
 	// loses makes the daemon do what fail says, and end the connection without an answer;
 	// holds makes it never answer.
 	loses, holds bool
-	created      api.SandboxCreate
+	// before is called before each request is answered.
+	before  func(line string)
+	created api.SandboxCreate
 }
 
 func newFakeDaemon(t *testing.T) *fakeDaemon {
@@ -70,6 +74,9 @@ func (d *fakeDaemon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	d.mu.Lock()
 	line := r.Method + " " + r.URL.Path
 	d.asked = append(d.asked, line)
+	if d.before != nil {
+		d.before(line)
+	}
 	fails := d.fail != "" && strings.HasPrefix(line, d.fail)
 	if fails && !d.loses {
 		hold := d.holds
@@ -249,6 +256,24 @@ func TestAttachLeavesTheSandboxesOfOthers(t *testing.T) {
 	}
 }
 
+// TestDetachLeavesAnotherContainerOfTheSameID: ids are unique within one runtime only, and
+// runtimes call detach also for what attach has refused.
+func TestDetachLeavesAnotherContainerOfTheSameID(t *testing.T) {
+	mine, other := t.TempDir(), t.TempDir()
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(mine, link); err != nil {
+		t.Fatal(err)
+	}
+	for given, goes := range map[string]bool{mine: true, mine + "/": true, link: true, "": true, other: false, "/gone": false} {
+		d := newFakeDaemon(t)
+		d.sandboxes["sb"] = api.Sandbox{ID: "sb", ContainerID: "box", Labels: map[string]any{"oci.attempt": "x", "oci.bundle": mine}}
+		code, out := d.run(fmt.Sprintf(`{"id":"box","status":"stopped","bundle":%q}`, given), "detach")
+		if code != 0 || (len(d.sandboxes) == 0) != goes {
+			t.Errorf("%q: exit %d: %s: left %v", given, code, out, d.sandboxes)
+		}
+	}
+}
+
 // TestAttachReplacesWhatADeadProcessLeft.
 func TestAttachReplacesWhatADeadProcessLeft(t *testing.T) {
 	pid, bundle := sleeper(t)
@@ -264,6 +289,66 @@ func TestAttachReplacesWhatADeadProcessLeft(t *testing.T) {
 		d.sandboxes["old"] = api.Sandbox{ID: "old", ContainerID: "box", Labels: labels}
 		if code, out := d.run(stateOf(pid, bundle), "attach"); code != 0 || len(d.sandboxes) != 1 || d.sandboxes["old"].ID != "" {
 			t.Errorf("%s: exit %d: %s: left %v", name, code, out, d.sandboxes)
+		}
+	}
+}
+
+// TestContainerEndsMeanwhile: the daemon goes by the number of its process, which may be
+// another's by then.
+func TestContainerEndsMeanwhile(t *testing.T) {
+	pid, bundle := sleeper(t)
+	d := newFakeDaemon(t)
+	d.before = func(line string) {
+		if !strings.HasSuffix(line, "/key") {
+			return
+		}
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+		for { // until it is a zombie at least
+			p, err := process.Open(pid)
+			if err != nil {
+				return
+			}
+			_ = p.Close()
+		}
+	}
+	if code, out := d.run(stateOf(pid, bundle), "attach"); code != api.ExitCode(cnm.NotFound) || !strings.Contains(out, "ended meanwhile") || len(d.sandboxes) != 0 {
+		t.Errorf("exit %d: %s: left %v", code, out, d.sandboxes)
+	}
+	d.before = nil
+	if code, out := d.run(stateOf(pid, bundle), "attach"); code != api.ExitCode(cnm.NotFound) || d.requests() != "" {
+		t.Errorf("after its end: exit %d: %s: asked %s", code, out, d.requests())
+	}
+}
+
+// TestStateWithoutAnnotations, or with none in it: the bundle has them.
+func TestStateWithoutAnnotations(t *testing.T) {
+	pid, bundle := sleeper(t)
+	for _, annotations := range []string{"null", "{}"} {
+		d := newFakeDaemon(t)
+		state := fmt.Sprintf(`{"ociVersion":"1.2.0","id":"box","status":"creating","pid":%d,"bundle":%q,"annotations":%s}`, pid, bundle, annotations)
+		if code, out := d.run(state, "attach"); code != 0 || !strings.Contains(d.requests(), "/networks/back/connect") {
+			t.Errorf("%s: exit %d: %s", annotations, code, out)
+		}
+	}
+}
+
+// TestStateThatDoesNotEnd: a terminal, or a runtime that hangs, holds nothing up.
+func TestStateThatDoesNotEnd(t *testing.T) {
+	for _, arguments := range [][]string{{"attach"}, {"detach"}, {"setkey", "c", "0123456789ab"}} {
+		for name, timeout := range map[string]string{"timeout": "50ms", "signal": "1h"} {
+			in, out := io.Pipe()
+			ctx, cancel := context.WithCancel(t.Context())
+			if name == "signal" {
+				time.AfterFunc(50*time.Millisecond, cancel)
+			}
+			var problems bytes.Buffer
+			all := append([]string{"dnet-hook", arguments[0], "--timeout", timeout}, arguments[1:]...)
+			code := hook.Run(ctx, hook.Options{Args: all, Stdin: in, Stderr: &problems})
+			if code != api.ExitCode(cnm.Timeout) || !strings.Contains(problems.String(), "did not come to its end") {
+				t.Errorf("%s, %s: exit %d: %s", arguments, name, code, &problems)
+			}
+			cancel()
+			_ = out.Close()
 		}
 	}
 }
@@ -285,6 +370,8 @@ func TestCommandLine(t *testing.T) {
 		{[]string{"attach", "--name", "a", "--name", "b"}, 2, "given twice"},
 		{[]string{"attach"}, 2, "is missing"},
 		{[]string{"detach", "-H", "tcp://192.0.2.1:1"}, 2, "is missing"},
+		{[]string{"attach", "--timeout", "0s"}, 2, "more than none"},
+		{[]string{"setkey", "--timeout", "-1s", "c", "0123456789ab"}, 2, "more than none"},
 		{[]string{"setkey", "c"}, 2, "want 2"},
 		{[]string{"setkey", "c", ".."}, 2, "12 digits"},
 		{[]string{"setkey", "-exec-root=run", "c", "0123456789ab"}, 2, "absolute path"},

@@ -1,6 +1,7 @@
 package hook
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,6 +24,26 @@ const (
 	largestConfig = 8 << 20
 	longestID     = 1024
 )
+
+// awaitState is readState until ctx is done. A read of the standard input cannot be cut
+// short: then its goroutine ends with the process, or with the input.
+func awaitState(ctx context.Context, from io.Reader) (specs.State, error) {
+	type result struct {
+		state specs.State
+		err   error
+	}
+	read := make(chan result, 1)
+	go func() {
+		state, err := readState(from)
+		read <- result{state, err}
+	}()
+	select {
+	case r := <-read:
+		return r.state, r.err
+	case <-ctx.Done():
+		return specs.State{}, cnm.E("", cnm.Timeout, fmt.Errorf("state of the container: did not come to its end on the standard input: %w", ctx.Err()))
+	}
+}
 
 // readState reads the state of a container as runtimes write it. Nothing but its id is
 // needed of it by all commands.

@@ -169,3 +169,21 @@ func TestCopyStaysInTheRoot(t *testing.T) {
 		t.Error("a file that does not exist was copied")
 	}
 }
+
+// TestRootOfTheHost: its files are not the container's to have replaced.
+func TestRootOfTheHost(t *testing.T) {
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink("/", link); err != nil {
+		t.Fatal(err)
+	}
+	for path, refused := range map[string]bool{"/": true, link: true, "/proc/self/root": true, t.TempDir(): false} {
+		root, err := os.OpenRoot(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := checkRoot(root); errors.Is(err, cnm.Invalid) != refused || err != nil != refused {
+			t.Errorf("%s: %v", path, err)
+		}
+		_ = root.Close()
+	}
+}

@@ -312,6 +312,28 @@ func TestTheSameContainerAgain(t *testing.T) {
 	m.wantClean()
 }
 
+// TestTheSameIDOfAnotherRuntime: runc calls poststop hooks also for what a hook has refused,
+// and the container that was there first keeps its networks.
+func TestTheSameIDOfAnotherRuntime(t *testing.T) {
+	m := newMachine(t)
+	box := func(root string) *container {
+		return newContainer(t, []string{"runc", "--root", root}, "box", "echo it runs; sleep 60", map[string]string{"dnet.network": "web:ip=10.88.0.77"}, func(spec *specs.Spec) {
+			spec.Hooks.CreateRuntime = []specs.Hook{m.call("attach")}
+			spec.Hooks.Poststop = []specs.Hook{m.call("detach")}
+			spec.Linux.CgroupsPath = "/" + filepath.Base(m.folder) + filepath.Base(root)
+		})
+	}
+	first, second := box("/run/runc"), box("/run/other")
+	ok(t, first.run())
+	first.says("it runs")
+	if err := second.run(); err == nil || !strings.Contains(second.said(), "has a sandbox already") {
+		t.Errorf("%v: %s", err, second.said())
+	}
+	ok(t, kerneltest.Ping(m.peerKey, netip.MustParseAddr("10.88.0.77")))
+	first.remove()
+	m.wantClean()
+}
+
 // TestDetachLeavesOthersAlone: what attach has not made is not its to delete.
 func TestDetachLeavesOthersAlone(t *testing.T) {
 	m := newMachine(t)

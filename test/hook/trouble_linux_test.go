@@ -27,6 +27,7 @@ import (
 type first struct {
 	t       *testing.T
 	command *exec.Cmd
+	bundle  string
 	state   string
 }
 
@@ -37,7 +38,7 @@ func newFirst(t *testing.T, id string, annotations string) *first {
 	ok(t, command.Start())
 	bundle := t.TempDir()
 	ok(t, os.WriteFile(filepath.Join(bundle, "config.json"), []byte(`{"root":{"path":"rootfs"}}`), 0o600))
-	f := &first{t: t, command: command, state: fmt.Sprintf(
+	f := &first{t: t, command: command, bundle: bundle, state: fmt.Sprintf(
 		`{"ociVersion":"1.0.2","id":%q,"status":"creating","pid":%d,"bundle":%q,"annotations":%s}`, id, command.Process.Pid, bundle, annotations)}
 	t.Cleanup(f.end)
 	return f
@@ -87,6 +88,38 @@ func TestHookIsKilled(t *testing.T) {
 	}
 	t.Logf("%d of 24 were cut short", cut)
 	if cut == 0 {
+		t.Error("the hook was always faster")
+	}
+}
+
+// TestDaemonIsKilled at any moment of the hook's work: the next one takes away what the
+// hook could not.
+func TestDaemonIsKilled(t *testing.T) {
+	m := newMachine(t)
+	failed := 0
+	for i := range 8 {
+		f := newFirst(t, "box", `{"dnet.network":"web:ip=10.88.0.77","dnet.publish":"8080:80"}`)
+		command := exec.Command(program(t, "dnet-hook"), "attach")
+		command.Env = []string{"DNET_HOST=unix://" + m.socket}
+		command.Stdin = strings.NewReader(f.state)
+		ok(t, command.Start())
+		time.Sleep(time.Duration(2+i) * time.Millisecond)
+		ok(t, m.daemon.Process.Kill())
+		_ = m.daemon.Wait()
+		attached := command.Wait() == nil
+		m.start()
+		if attached {
+			if err := kerneltest.Ping(f.namespace(), m.peer); err != nil {
+				t.Errorf("%d: %v", i, err)
+			}
+		} else {
+			failed++
+		}
+		f.end()
+		m.awaitClean()
+	}
+	t.Logf("%d of 8 failed", failed)
+	if failed == 0 {
 		t.Error("the hook was always faster")
 	}
 }
@@ -180,6 +213,31 @@ func TestUserNamespace(t *testing.T) {
 			m.wantClean()
 		})
 	}
+}
+
+// TestContainersDiskIsFull: what was there stays.
+func TestContainersDiskIsFull(t *testing.T) {
+	m := newMachine(t)
+	f := newFirst(t, "box", `{"dnet.network":"web","dnet.files":"rootfs"}`)
+	root := filepath.Join(f.bundle, "rootfs")
+	ok(t, os.Mkdir(root, 0o755))
+	ok(t, syscall.Mount("tmpfs", root, "tmpfs", 0, "size=16k"))
+	t.Cleanup(func() { ok(t, syscall.Unmount(root, syscall.MNT_DETACH)) })
+	ok(t, os.Mkdir(filepath.Join(root, "etc"), 0o755))
+	ok(t, os.WriteFile(filepath.Join(root, "etc", "resolv.conf"), []byte("mine"), 0o644))
+	ok(t, os.WriteFile(filepath.Join(root, "etc", "hosts"), []byte("mine"), 0o644))
+	_ = os.WriteFile(filepath.Join(root, "full"), make([]byte, 64<<10), 0o600)
+	if out, err := m.hook(f.state, "attach"); err == nil || strings.Count(out, "\n") != 1 || !strings.Contains(out, "no space left") {
+		t.Errorf("%v: %s", err, out)
+	}
+	entries, err := os.ReadDir(filepath.Join(root, "etc"))
+	ok(t, err)
+	for _, entry := range entries {
+		if text, err := os.ReadFile(filepath.Join(root, "etc", entry.Name())); err != nil || string(text) != "mine" {
+			t.Errorf("%s: %q, %v", entry.Name(), text, err)
+		}
+	}
+	m.wantClean()
 }
 
 // TestManyAtOnce: as when a machine starts. Each third one is refused.

@@ -114,7 +114,8 @@ func (l *lifetimes) Follow(sandboxID string, owner server.Owner) error {
 	ctx, cancel := context.WithCancel(l.ctx)
 	l.followed[sandboxID] = cancel
 	l.group.Go(func() {
-		defer cancel()
+		// Nobody tells of a sandbox that had gone before it was followed.
+		defer l.end(func(id string) bool { return id == sandboxID })
 		if p != nil {
 			err := p.Wait(ctx)
 			if closeErr := p.Close(); closeErr != nil {

@@ -148,6 +148,19 @@ func TestDeletionIsTriedAgain(t *testing.T) {
 	m.want(t, "dead")
 }
 
+// TestFollowingLeavesNothing, also if no event tells that the sandbox has gone.
+func TestFollowingLeavesNothing(t *testing.T) {
+	m, l := newMortals(t)
+	if err := l.Follow("dead", server.Owner{PID: os.Getpid(), Start: 1}); err != nil {
+		t.Fatal(err)
+	}
+	m.want(t, "dead")
+	l.stop()
+	if len(l.followed) != 0 {
+		t.Errorf("still followed: %d", len(l.followed))
+	}
+}
+
 func TestStopEndsFollowing(t *testing.T) {
 	m, l := newMortals(t)
 	for _, id := range []string{"a", "b"} {
