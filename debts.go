@@ -32,6 +32,8 @@ type told struct {
 	Endpoint *cnm.Endpoint `json:"endpoint,omitempty"`
 	// Joined says that it was told of the endpoint's joining.
 	Joined bool `json:"joined,omitempty"`
+	// Ending says that it was told of the network's end, and has maybe done it.
+	Ending bool `json:"ending,omitempty"`
 	// Release, if it is not nil, is all: what an address manager could not be told.
 	Release *release `json:"release,omitempty"`
 }
