@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"github.com/docker/libnetwork/config"
 	"github.com/docker/libnetwork/datastore"
 	"github.com/docker/libnetwork/datastore/memory"
+	"github.com/docker/libnetwork/kernel"
 	"github.com/docker/libnetwork/kernel/kerneltest"
 	"github.com/docker/libnetwork/plugin/plugintest"
 	"github.com/docker/libnetwork/test/storeserver"
@@ -291,4 +293,60 @@ func TestClaimAgainstReconciliation(t *testing.T) {
 		t.Errorf("%d keys are left", got)
 	}
 	ok(t, n.Delete())
+}
+
+// gated is a store that tells of a commit that puts a key, and has its maker wait.
+type gated struct {
+	cnm.Store
+	prefix      string
+	there, wait chan struct{}
+	second      string
+	seen        chan struct{}
+	once, twice sync.Once
+}
+
+func (g *gated) Update(ctx context.Context, fn func(cnm.Tx) error) error {
+	var r *recording
+	err := g.Store.Update(ctx, func(tx cnm.Tx) error { r = &recording{Tx: tx}; return fn(r) })
+	if err == nil && does(r.did, g.second) {
+		g.twice.Do(func() { close(g.seen) })
+	}
+	if err == nil && does(r.did, g.prefix) {
+		g.once.Do(func() { close(g.there); <-g.wait })
+	}
+	return err
+}
+
+// One endpoint is getting its sandbox a way out when another brings one: in the end there is
+// no more than one.
+func TestGatewayThatIsNoLongerWanted(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	host := kerneltest.NewNamespace(t)
+	m := newMaker(t, scratch{host: host})
+	store := &gated{Store: memory.New(), there: make(chan struct{}), wait: make(chan struct{}), seen: make(chan struct{})}
+	machine := must[kernel.Host](t)(kernel.Open(kernel.Options{HostNamespace: host, Instance: "feedface"}))
+	c := must[libnetwork.NetworkController](t)(libnetwork.OpenWith(machine, store, m.option(), config.OptionExecRoot(runFolder(t)), config.OptionHostNamespace(host)))
+	defer c.Stop()
+	plugged := must[libnetwork.Network](t)(c.NewNetwork("maker", "plugged", ""))
+	bridged := must[libnetwork.Network](t)(c.NewNetwork("bridge", "bridged", ""))
+	sb := must[libnetwork.Sandbox](t)(c.NewSandbox("c"))
+	first, second := must[libnetwork.Endpoint](t)(plugged.CreateEndpoint("first")), must[libnetwork.Endpoint](t)(bridged.CreateEndpoint("second"))
+	store.prefix, store.second = "+network/", "+endpoint/"+second.ID()
+	joined := make(chan error, 2)
+	go func() { joined <- first.Join(sb) }()
+	<-store.there // the default gateway's network is recorded
+	go func() { joined <- second.Join(sb) }()
+	<-store.seen
+	close(store.wait)
+	ok(t, <-joined)
+	ok(t, <-joined)
+	var names []string
+	for _, ep := range sb.Endpoints() {
+		names = append(names, ep.Network())
+	}
+	slices.Sort(names)
+	if diff := cmp.Diff([]string{"bridged", "plugged"}, names); diff != "" {
+		t.Errorf("networks of the sandbox (-want +got):\n%s", diff)
+	}
+	ok(t, sb.Delete())
 }
