@@ -3,6 +3,7 @@ package libnetwork_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -349,4 +350,70 @@ func TestGatewayThatIsNoLongerWanted(t *testing.T) {
 		t.Errorf("networks of the sandbox (-want +got):\n%s", diff)
 	}
 	ok(t, sb.Delete())
+}
+
+// A link without an address of the host may still carry one that has: taking it away would
+// take that along.
+func TestPluginNamesAnUplink(t *testing.T) {
+	kerneltest.NeedFeature(t, kerneltest.FeatureMacvlan)
+	s := newScratch(t)
+	m := newMaker(t, s)
+	run(t, s.host, "ip", "link", "add", "uplink", "type", "veth", "peer", "uplink-far")
+	run(t, s.host, "ip", "link", "add", "link", "uplink", "name", "upper", "type", "macvlan")
+	run(t, s.host, "ip", "address", "add", "203.0.113.1/24", "dev", "upper")
+	c := s.open(t, m.option())
+	n := must[libnetwork.Network](t)(c.NewNetwork("maker", "web", ""))
+	ep, sb := must[libnetwork.Endpoint](t)(n.CreateEndpoint("one")), must[libnetwork.Sandbox](t)(c.NewSandbox("one"))
+	before := s.picture(t, sb.Key())
+	m.Answer("NetworkDriver.Join", `{"InterfaceName":{"SrcName":"uplink","DstPrefix":"eth"}}`)
+	if err := ep.Join(sb); !errors.Is(err, cnm.Forbidden) || !strings.Contains(err.Error(), `"upper" of the host hangs on it`) {
+		t.Errorf("error %v", err)
+	}
+	if after := s.picture(t, sb.Key()); after != before {
+		t.Errorf("before:\n%s\nand after:\n%s", before, after)
+	}
+	ok(t, sb.Delete())
+	ok(t, ep.Delete(false))
+	ok(t, n.Delete())
+}
+
+// Routes of a plugin that say the same twice, or what the address says already, or contradict
+// each other, of which the last one counts: the machine is then as the records say, and
+// nothing of it is left.
+func TestPluginRoutes(t *testing.T) {
+	s := newScratch(t)
+	m := newMaker(t, s)
+	c := s.open(t, m.option())
+	n := must[libnetwork.Network](t)(c.NewNetwork("maker", "web", "", subnet("10.77.0.0/24", "10.77.0.1")))
+	sb := must[libnetwork.Sandbox](t)(c.NewSandbox("one"))
+	ep := must[libnetwork.Endpoint](t)(n.CreateEndpoint("one"))
+	ok(t, ep.Join(sb)) // the link keeps the MAC address that it gets
+	ok(t, ep.Leave(sb))
+	before := s.picture(t, sb.Key())
+	var many []string
+	for i := range 1024 {
+		many = append(many, fmt.Sprintf(`{"Destination":"10.%d.%d.0/24","RouteType":0,"NextHop":"10.77.0.9"}`, 100+i/256, i%256))
+	}
+	for name, routes := range map[string]string{
+		"the same twice":       `{"Destination":"10.9.0.0/16","RouteType":1},{"Destination":"10.9.0.0/16","RouteType":1}`,
+		"by two hops":          `{"Destination":"10.9.0.0/16","RouteType":0,"NextHop":"10.77.0.8"},{"Destination":"10.9.0.0/16","RouteType":0,"NextHop":"10.77.0.9"}`,
+		"the own subnet":       `{"Destination":"10.77.0.0/24","RouteType":1}`,
+		"the own address":      `{"Destination":"10.77.0.2/32","RouteType":1}`,
+		"halves of everything": `{"Destination":"0.0.0.0/1","RouteType":1},{"Destination":"128.0.0.0/1","RouteType":1}`,
+		"many":                 strings.Join(many, ","),
+	} {
+		m.joinAnswer = `{"InterfaceName":{"SrcName":%q,"DstPrefix":"eth"},"DisableGatewayService":true,"StaticRoutes":[` + routes + `]}`
+		if err := ep.Join(sb); err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		wantNoDifference(t, c)
+		ok(t, ep.Leave(sb))
+		if after := s.picture(t, sb.Key()); after != before {
+			t.Errorf("%s: before:\n%s\nand after:\n%s", name, before, after)
+		}
+	}
+	ok(t, sb.Delete())
+	ok(t, ep.Delete(false))
+	ok(t, n.Delete())
 }
