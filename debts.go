@@ -32,6 +32,8 @@ type told struct {
 	Endpoint *cnm.Endpoint `json:"endpoint,omitempty"`
 	// Joined says that it was told of the endpoint's joining.
 	Joined bool `json:"joined,omitempty"`
+	// Ending says that it was told of the network's end, and has maybe done it.
+	Ending bool `json:"ending,omitempty"`
 	// Release, if it is not nil, is all: what an address manager could not be told.
 	Release *release `json:"release,omitempty"`
 }
@@ -57,6 +59,9 @@ func (t *told) key() string {
 }
 
 func (t *told) subject() string {
+	if t.Release != nil && !t.Release.Address.IsValid() {
+		return fmt.Sprintf("pool %q of address manager %q", t.Release.Pool, t.Release.IPAM)
+	}
 	if t.Release != nil {
 		return fmt.Sprintf("address %s of pool %q of address manager %q", t.Release.Address, t.Release.Pool, t.Release.IPAM)
 	}
@@ -68,10 +73,14 @@ func (t *told) subject() string {
 
 // note commits what the plugin is about to be told.
 func (c *controller) note(ctx context.Context, t *told) error {
-	t.Schema = cnm.SchemaVersion
 	var b batch
-	b.put(t.key(), t)
+	b.putTold(t)
 	return c.commit(ctx, &b)
+}
+
+func (b *batch) putTold(t *told) {
+	t.Schema = cnm.SchemaVersion
+	b.put(t.key(), t)
 }
 
 // forget commits that the plugin knows no more. One who is told twice is no trouble.
@@ -108,6 +117,13 @@ func (d *debts) keep(t *told) {
 	if _, newer := d.open[t.key()]; !newer {
 		d.open[t.key()] = t
 	}
+}
+
+// drop forgets a debt: there is none any more.
+func (d *debts) drop(t *told) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.open, t.key())
 }
 
 // take returns the debts, endpoints before networks, and forgets them.
@@ -171,13 +187,7 @@ func (c *controller) payDebts() {
 	c.background.group.Go(func() {
 		wait := firstPayment
 		for {
-			left := false
-			for _, t := range c.debts.take() {
-				if !c.pay(c.background.ctx, t) {
-					left = true
-					c.debts.keep(t)
-				}
-			}
+			left := c.payOnce()
 			var again <-chan time.Time
 			if wait = min(2*wait, lastPayment); !left {
 				wait = firstPayment
@@ -194,31 +204,60 @@ func (c *controller) payDebts() {
 	})
 }
 
-// pay tells the plugin what it has still to hear, and reports whether that is all.
-func (c *controller) pay(ctx context.Context, t *told) bool {
+// payOnce tries each debt, and reports whether one is left. A plugin that cannot be reached
+// is tried once: the debts to others do not wait for each of its own.
+func (c *controller) payOnce() (left bool) {
+	away := make(map[string]bool)
+	for _, t := range c.debts.take() {
+		if !away[t.creditor()] {
+			err := c.pay(c.background.ctx, t)
+			if err == nil {
+				continue
+			}
+			away[t.creditor()] = isAway(err)
+		}
+		left = true
+		c.debts.keep(t)
+	}
+	return left
+}
+
+// isAway reports whether there was no answer.
+func isAway(err error) bool { return errors.Is(err, cnm.Unavailable) || errors.Is(err, cnm.Timeout) }
+
+// creditor names the plugin that is to be told.
+func (t *told) creditor() string {
+	if t.Release != nil {
+		return t.Release.IPAM
+	}
+	return t.Network.Driver
+}
+
+// pay tells the plugin what it has still to hear. Nil is for all.
+func (c *controller) pay(ctx context.Context, t *told) error {
 	if t.Release != nil {
 		return c.payRelease(ctx, t)
 	}
 	d, ok := c.driverOf(&t.Network).(toldDriver)
 	if !ok {
-		return true // a driver of this build has the name now
+		return nil // a driver of this build has the name now
 	}
 	// An endpoint that stands must not join while its leaving is told.
 	release, err := c.lockStanding(ctx, t)
 	if err != nil {
-		return false
+		return err
 	}
 	defer release()
 	// Whoever held the lock may have told the plugin meanwhile: the note says.
 	if t, err = c.noted(ctx, t); t == nil {
-		return err == nil
+		return err
 	}
 	stands, joined, busy := c.standing(t)
 	switch {
 	case busy:
-		return false
+		return cnm.E("", cnm.Conflict, errors.New("an operation is under way"))
 	case stands && (joined || !t.Joined):
-		return true
+		return nil
 	}
 	if t.Joined && !joined {
 		err = d.remoteDriver.Leave(ctx, &t.Network, t.Endpoint)
@@ -233,15 +272,15 @@ func (c *controller) pay(ctx context.Context, t *told) bool {
 	}
 	if err != nil && !refused(err) {
 		c.log.Debug("a plugin cannot be told; it is tried again", "subject", t.subject(), "driver", t.Network.Driver, "error", err)
-		return false
+		return err
 	}
 	c.log.Info("a plugin was told of an end", "subject", t.subject(), "driver", t.Network.Driver)
 	if !stands {
 		d.forget(ctx, t)
-		return true
+		return nil
 	}
 	t.Joined = false
-	return d.note(ctx, t) == nil
+	return d.note(ctx, t)
 }
 
 // away is an error if the network's addresses are in a store that does not answer: nobody
@@ -256,7 +295,7 @@ func (c *controller) away(network *cnm.Network) error {
 // released sees to it that an address manager gets back what it could not be told of, and
 // reports whether it will.
 func (c *controller) released(ctx context.Context, r release, err error) bool {
-	if !errors.Is(err, cnm.Unavailable) && !errors.Is(err, cnm.Timeout) {
+	if !isAway(err) {
 		return false
 	}
 	t := &told{Release: &r}
@@ -267,7 +306,7 @@ func (c *controller) released(ctx context.Context, r release, err error) bool {
 	return true
 }
 
-func (c *controller) payRelease(ctx context.Context, t *told) bool {
+func (c *controller) payRelease(ctx context.Context, t *told) error {
 	r := t.Release
 	ipam, err := c.ipam(r.IPAM)
 	switch {
@@ -277,11 +316,14 @@ func (c *controller) payRelease(ctx context.Context, t *told) bool {
 	default:
 		err = ipam.ReleasePool(ctx, r.Pool)
 	}
-	if errors.Is(err, cnm.Unavailable) || errors.Is(err, cnm.Timeout) {
-		return false
+	if err != nil && isAway(err) {
+		return err
+	}
+	if err != nil {
+		c.log.Error("an address manager does not take back; it is not asked again", "subject", t.subject(), "error", err)
 	}
 	c.forget(ctx, t)
-	return true
+	return nil
 }
 
 // inUse reports whether somebody here has an address, or a pool, that was to be released: it
@@ -289,6 +331,9 @@ func (c *controller) payRelease(ctx context.Context, t *told) bool {
 func (c *controller) inUse(r *release) bool {
 	for _, n := range c.allNetworks() {
 		rec := n.record.Load()
+		if rec.IPAM.Driver != r.IPAM {
+			continue // pools of others may be called the same
+		}
 		for _, s := range append(slices.Clone(rec.Subnets4), rec.Subnets6...) {
 			if s.Pool.ID == r.Pool && (!r.Address.IsValid() || slices.Contains(reserved(s), r.Address)) {
 				return true

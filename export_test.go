@@ -69,6 +69,20 @@ func Told(public NetworkController) []string {
 	return keys
 }
 
+// PayDebts tries once to tell plugins what they have still to hear.
+func PayDebts(public NetworkController) { public.(*controller).payOnce() }
+
+// ReconcileShares compares once this host's endpoints with what other hosts know of them.
+func ReconcileShares(public NetworkController) error {
+	return public.(*controller).reconcileShares(context.Background())
+}
+
+// Shares returns how many endpoints of all hosts the store has told of.
+func Shares(public NetworkController) int {
+	there, _ := public.(*controller).global.snapshot()
+	return len(there)
+}
+
 // DropRecords takes records out of the store, behind the controller's back.
 func DropRecords(public NetworkController, endpoint, network string) error {
 	return public.(*controller).commit(context.Background(), &batch{deletes: []string{keyEndpoint + endpoint, keyNetwork + network}})

@@ -26,6 +26,13 @@ func seeksGateway(endpoints []*cnm.Endpoint) bool {
 // tendGateway connects the sandbox to the default gateway network, or disconnects it, as
 // its other endpoints want it. The caller holds no lock.
 func (sb *sandbox) tendGateway(ctx context.Context) error {
+	// Who waited here looks at what there is by then: an operation under way may be making
+	// what is no longer wanted.
+	release, err := sb.gateway.acquire(ctx, sb.subject())
+	if err != nil {
+		return err
+	}
+	defer release()
 	var own []*cnm.Endpoint
 	var gateway *endpoint
 	for _, ep := range sb.members() {
@@ -38,11 +45,6 @@ func (sb *sandbox) tendGateway(ctx context.Context) error {
 	if wanted := seeksGateway(own); wanted == (gateway != nil) {
 		return nil
 	}
-	release, err := sb.gateway.acquire(ctx, sb.subject())
-	if err != nil {
-		return err
-	}
-	defer release()
 	if gateway == nil {
 		return cnm.Wrap("connect "+sb.subject()+" to "+quote("network", gatewayNetwork), sb.addGateway(ctx))
 	}

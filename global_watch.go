@@ -210,7 +210,7 @@ func (c *controller) hostShares(ctx context.Context, u *undo.Stack, rec *cnm.Net
 	if err != nil {
 		return err
 	}
-	a := &allocator{c: c, ipam: ipam, undo: u}
+	a := &allocator{c: c, name: rec.IPAM.Driver, ipam: ipam, undo: u}
 	for _, subnets := range [][]cnm.Subnet{rec.Subnets4, rec.Subnets6} {
 		for i := range subnets {
 			granted, err := a.address(ctx, cnm.AddressRequest{PoolID: subnets[i].Pool.ID, Options: rec.IPAM.Options})

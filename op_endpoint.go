@@ -67,7 +67,7 @@ func (n *network) createEndpoint(ctx context.Context, name string, options []End
 		if err := chooseMACFor(ctx, ipam, rec); err != nil {
 			return nil, err
 		}
-		a := &allocator{c: c, ipam: ipam, undo: &u}
+		a := &allocator{c: c, name: network.IPAM.Driver, ipam: ipam, undo: &u}
 		if err := a.endpointAddresses(ctx, network, &spec); err != nil {
 			return nil, err
 		}
@@ -85,7 +85,8 @@ func (n *network) createEndpoint(ctx context.Context, name string, options []End
 	}
 	u.Push("delete endpoint in the driver", func(ctx context.Context) error { return entry.driver.DeleteEndpoint(ctx, &draft, rec) })
 	if !spec.recordWithJoin {
-		if err := c.record(ctx, &u, func(b *batch) { b.putEndpoint(rec) }, func(b *batch) { b.delete(keyEndpoint + rec.ID) }); err != nil {
+		grants := c.endpointGrants(network, rec)
+		if err := c.record(ctx, &u, func(b *batch) { b.putEndpoint(rec); b.had(grants) }, func(b *batch) { b.delete(keyEndpoint + rec.ID); b.owed(grants) }); err != nil {
 			return nil, err
 		}
 	}

@@ -22,6 +22,7 @@ const optionSerial = "com.docker.network.ipam.serial"
 // allocator asks the address manager of one network, and remembers how to undo it.
 type allocator struct {
 	c    *controller
+	name string // the manager's
 	ipam cnm.IPAM
 	undo *undo.Stack
 	// avoid are prefixes that the host reaches already, once they have been read.
@@ -71,7 +72,7 @@ func (c *controller) allocatePools(ctx context.Context, u *undo.Stack, rec *cnm.
 	if err != nil {
 		return err
 	}
-	a := &allocator{c: c, ipam: ipam, undo: u, plan: plan}
+	a := &allocator{c: c, name: rec.IPAM.Driver, ipam: ipam, undo: u, plan: plan}
 	if rec.EnableIPv4 {
 		if rec.Subnets4, err = a.subnets(ctx, rec, rec.IPAM.IPv4, false); err != nil {
 			return err
@@ -115,7 +116,11 @@ func (a *allocator) subnet(ctx context.Context, rec *cnm.Network, conf cnm.PoolC
 	if err != nil {
 		return cnm.Subnet{}, err
 	}
-	a.undo.Push("release pool", func(ctx context.Context) error { return a.ipam.ReleasePool(ctx, pool.ID) })
+	grant := release{IPAM: a.name, Pool: pool.ID}
+	if err := a.noteGrant(ctx, grant); err != nil {
+		return cnm.Subnet{}, err
+	}
+	a.undo.Push("release pool", func(ctx context.Context) error { return a.c.giveBack(ctx, grant) })
 	subnet := cnm.Subnet{Pool: pool, Aux: maps.Clone(conf.Aux)}
 	if subnet.Gateway, err = a.gateway(ctx, rec, conf, pool); err != nil {
 		return cnm.Subnet{}, err
@@ -166,11 +171,14 @@ func (a *allocator) address(ctx context.Context, request cnm.AddressRequest) (cn
 	if err != nil {
 		return cnm.Address{}, err
 	}
-	if granted.Prefix.IsValid() {
-		a.undo.Push("release address", func(ctx context.Context) error {
-			return a.ipam.ReleaseAddress(ctx, request.PoolID, granted.Prefix.Addr())
-		})
+	if !granted.Prefix.IsValid() || granted.Prefix.Addr().IsUnspecified() {
+		return granted, nil // none was granted
 	}
+	grant := release{a.name, request.PoolID, granted.Prefix.Addr()}
+	if err := a.noteGrant(ctx, grant); err != nil {
+		return cnm.Address{}, err
+	}
+	a.undo.Push("release address", func(ctx context.Context) error { return a.c.giveBack(ctx, grant) })
 	return granted, nil
 }
 
@@ -231,10 +239,6 @@ func isTrue(text string) bool {
 // releaseEndpoint gives the addresses of a deleted endpoint back. It cannot fail
 // the operation: the record has gone.
 func (c *controller) releaseEndpoint(ctx context.Context, network *cnm.Network, rec *cnm.Endpoint) {
-	ipam, err := c.ipam(network.IPAM.Driver)
-	if err != nil {
-		return
-	}
 	for _, a := range []struct {
 		pool   string
 		prefix netip.Prefix
@@ -242,11 +246,12 @@ func (c *controller) releaseEndpoint(ctx context.Context, network *cnm.Network, 
 		if !a.prefix.IsValid() || a.pool == "" { // the latter is an address that the driver chose
 			continue
 		}
+		grant := release{network.IPAM.Driver, a.pool, a.prefix.Addr()}
 		err := c.away(network)
 		if err == nil {
-			err = ipam.ReleaseAddress(ctx, a.pool, a.prefix.Addr())
+			err = c.giveBack(ctx, grant)
 		}
-		if err != nil && !c.released(ctx, release{network.IPAM.Driver, a.pool, a.prefix.Addr()}, err) {
+		if err != nil && !c.released(ctx, grant, err) {
 			c.log.Error("release address", "endpoint", rec.Name, "address", a.prefix.Addr(), "error", err)
 		}
 	}
@@ -258,21 +263,20 @@ func (c *controller) releaseNetwork(ctx context.Context, rec *cnm.Network) {
 	if len(subnets) == 0 {
 		return
 	}
-	ipam, err := c.ipam(rec.IPAM.Driver)
-	if err != nil {
-		return
-	}
 	for _, subnet := range subnets {
 		var errs []error
-		ended := func(address netip.Addr, err error) {
-			if err != nil && !c.released(ctx, release{rec.IPAM.Driver, subnet.Pool.ID, address}, err) {
+		end := func(address netip.Addr) {
+			grant := release{rec.IPAM.Driver, subnet.Pool.ID, address}
+			if err := c.giveBack(ctx, grant); err != nil && !c.released(ctx, grant, err) {
 				errs = append(errs, err)
 			}
 		}
 		for _, address := range reserved(subnet) {
-			ended(address, ipam.ReleaseAddress(ctx, subnet.Pool.ID, address))
+			if !address.IsUnspecified() { // which stands for no gateway
+				end(address)
+			}
 		}
-		ended(netip.Addr{}, ipam.ReleasePool(ctx, subnet.Pool.ID))
+		end(netip.Addr{})
 		if err := errors.Join(errs...); err != nil {
 			c.log.Error("release pool", "network", rec.Name, "pool", subnet.Pool.ID, "error", err)
 		}

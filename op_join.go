@@ -99,6 +99,7 @@ func (c *controller) change(ctx context.Context, u *undo.Stack, sb *sandbox, san
 	err := c.record(ctx, u, func(b *batch) {
 		for _, rec := range records {
 			b.putEndpoint(rec)
+			b.had(c.endpointGrants(c.networkOf(rec), rec)) // it may have no record yet
 		}
 		if sb.unrecorded.Load() {
 			b.putSandbox(sandbox)

@@ -59,6 +59,8 @@ type detachment struct {
 
 	// What follows is filled in by plan. The records of the endpoints:
 	before, after []*cnm.Endpoint
+	// What plugins get back of those that go.
+	grants []release
 	// Who is in the sandbox, and what is published through those that stay; nil if the
 	// sandbox goes.
 	members []*endpoint
@@ -115,6 +117,9 @@ func (d *detachment) plan(ctx context.Context, c *controller, u *undo.Stack) (er
 	d.before = recordsOf(d.endpoints)
 	for _, rec := range d.before {
 		d.after = append(d.after, detached(rec))
+		if d.deleteEndpoints {
+			d.grants = append(d.grants, c.endpointGrants(c.networkOf(rec), rec)...)
+		}
 	}
 	if d.sandbox == nil || d.deleteSandbox {
 		return nil
@@ -133,6 +138,7 @@ func (d *detachment) write(b *batch) {
 			b.putEndpoint(rec)
 		}
 	}
+	b.owed(d.grants)
 	if d.ports != nil {
 		for _, rec := range changed(recordsOf(d.members), d.ports.records) {
 			b.putEndpoint(rec)
@@ -147,6 +153,7 @@ func (d *detachment) restore(b *batch) {
 	for _, rec := range slices.Concat(d.before, recordsOf(d.members)) {
 		b.putEndpoint(rec)
 	}
+	b.had(d.grants)
 	if d.deleteSandbox {
 		b.putSandbox(d.sandbox.record.Load())
 	}

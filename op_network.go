@@ -116,7 +116,7 @@ func (c *controller) makeNetwork(ctx context.Context, u *undo.Stack, rec *cnm.Ne
 	if err := c.checkParents(rec); err != nil {
 		return release, err
 	}
-	if err := c.record(ctx, u, func(b *batch) { b.putNetwork(rec) }, func(b *batch) { b.delete(keyNetwork + rec.ID) }); err != nil {
+	if err := c.record(ctx, u, func(b *batch) { b.putNetwork(rec); b.had(c.networkGrants(rec)) }, func(b *batch) { b.delete(keyNetwork + rec.ID) }); err != nil {
 		return release, err
 	}
 	if err := c.realiseNetwork(ctx, u, rec); err != nil {
@@ -279,7 +279,11 @@ func (n *network) remove(ctx context.Context, everywhere bool) (err error) {
 		_, err := entry.driver.CreateNetwork(ctx, &draft)
 		return err
 	})
-	if err := c.record(ctx, &u, func(b *batch) { b.delete(keyNetwork + rec.ID) }, func(b *batch) { b.putNetwork(rec) }); err != nil {
+	grants := c.networkGrants(rec)
+	if !everywhere {
+		grants = nil // the other hosts have them
+	}
+	if err := c.record(ctx, &u, func(b *batch) { b.delete(keyNetwork + rec.ID); b.owed(grants) }, func(b *batch) { b.putNetwork(rec); b.had(grants) }); err != nil {
 		return err
 	}
 	if err := c.realise(ctx, &u, rec.Parts, c.sharedParts(rec)); err != nil {

@@ -42,15 +42,34 @@ func (d toldDriver) CreateNetwork(ctx context.Context, n *cnm.Network) (parts []
 	return parts, err
 }
 
-// DeleteNetwork implements cnm.Driver.
+// DeleteNetwork implements cnm.Driver. A plugin may have ended the network though we have
+// not heard, or were killed: who asks again is then not held up by its not knowing it.
 func (d toldDriver) DeleteNetwork(ctx context.Context, n *cnm.Network) error {
 	t := &told{Network: *n}
-	if err := d.remoteDriver.DeleteNetwork(ctx, n); err != nil {
-		d.c.debts.add(t)
+	before, err := d.c.noted(ctx, t)
+	if err != nil {
 		return err
 	}
-	d.forget(ctx, t)
-	return nil
+	t.Ending = true
+	if err := d.note(ctx, t); err != nil {
+		return err
+	}
+	err = d.remoteDriver.DeleteNetwork(ctx, n)
+	if err != nil && refused(err) && before != nil && before.Ending {
+		d.c.log.Warn("a plugin does not let go of what it may have ended already; it is not asked again", "subject", t.subject(), "driver", n.Driver, "error", err)
+		err = nil
+	}
+	if err == nil {
+		d.forget(ctx, t)
+		return nil
+	}
+	if t.Ending = plugin.MayHaveHappened(err); !t.Ending {
+		if noteErr := d.note(context.WithoutCancel(ctx), t); noteErr != nil {
+			d.c.log.Error("note that a plugin was not told", "subject", t.subject(), "error", noteErr)
+		}
+	}
+	d.c.debts.add(t)
+	return err
 }
 
 // CreateEndpoint implements cnm.Driver.

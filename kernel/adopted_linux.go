@@ -88,6 +88,17 @@ func (a *application) checkAdoptable(host *space, source rtnl.Link, alias string
 			return refuse("has an address of the host, " + address.Prefix.String())
 		}
 	}
+	links, err := host.conn.Links(a.ctx)
+	if err != nil {
+		return err
+	}
+	for _, l := range links {
+		// The kernel deletes a VLAN, or a macvlan, with the link that it hangs on, whatever addresses it has. The
+		// two ends of a pair name each other, and that is no use of either.
+		if l.Kind != string(netstate.Veth) && l.Peer == source.Index && !l.HasPeerNamespace {
+			return refuse(fmt.Sprintf("link %q of the host hangs on it", l.Name))
+		}
+	}
 	return nil
 }
 

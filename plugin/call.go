@@ -215,6 +215,9 @@ func (p *Plugin) retry(ctx context.Context, missing, repeat bool, attempt func()
 		if !again || limit == 0 {
 			return err
 		}
+		if left <= 0 && !errors.As(err, &early) { // it may have happened
+			return cnm.E("", cnm.Unavailable, fmt.Errorf("breaks off again and again for %s: %w", limit, err))
+		}
 		if left <= 0 {
 			return unsent{cnm.E("", cnm.Unavailable, fmt.Errorf("cannot be reached for %s; is it running? %w", limit, err))}
 		}

@@ -74,13 +74,14 @@ func New(options Options) *Registry {
 
 // Close ends all calls under way, waits for them, and drops the connections. What is
 // asked of the registry or its plugins afterwards is Unavailable. A second Close does
-// nothing.
+// nothing. The error, a Timeout, is about clients that Find has returned: they know no
+// context, and are not waited for longer than for an answer.
 func (r *Registry) Close() error {
 	r.mu.Lock()
 	r.closed = true
 	r.mu.Unlock()
 	r.end()
-	r.calls.Wait()
+	err := r.waitForCalls()
 	r.mu.Lock()
 	plugins := r.plugins
 	r.plugins = nil
@@ -88,7 +89,23 @@ func (r *Registry) Close() error {
 	for _, p := range plugins {
 		p.forget(nil)
 	}
-	return nil
+	return err
+}
+
+func (r *Registry) waitForCalls() error {
+	ended := make(chan struct{})
+	go func() { // ends with the last call
+		r.calls.Wait()
+		close(ended)
+	}()
+	timer := time.NewTimer(r.options.CallTimeout)
+	defer timer.Stop()
+	select {
+	case <-ended:
+		return nil
+	case <-timer.C:
+		return cnm.E("close the registry of plugins", cnm.Timeout, fmt.Errorf("a call by a client that is not ours has not ended within %s; it is left behind", r.options.CallTimeout))
+	}
 }
 
 // Names returns the names that plugins could be called by, sorted: there is a file for
@@ -140,7 +157,7 @@ func (r *Registry) get(ctx context.Context, name, implements string, wait bool) 
 		return nil, cnm.Wrap(op, err)
 	}
 	if r.options.Find != nil {
-		return r.foreign(name, implements)
+		return r.foreign(ctx, name, implements, wait)
 	}
 	ctx, done, err := r.begin(ctx)
 	if err != nil {

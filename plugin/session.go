@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/docker/libnetwork/cnm"
+	"github.com/docker/libnetwork/kernel/hangup"
 )
 
 // Bounds of what a session keeps and takes.
@@ -101,7 +102,7 @@ func (s *session) good(found source) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.connections {
-		if hungUp(c.Conn) {
+		if hangup.Seen(c.Conn) {
 			return false
 		}
 	}

@@ -41,6 +41,8 @@ func TestImportRulesBite(t *testing.T) {
 		{"resolver", "a.go", module + "/kernel/netns", "gets its sockets from outside"},
 
 		{"plugin", "a.go", module + "/cnm", ""},
+		{"plugin", "a.go", module + "/kernel/hangup", ""},
+		{"plugin", "a.go", module + "/kernel/netns", "knows nothing of what they mean"},
 		{"plugin", "a.go", module + "/drivers/remote", "knows nothing of what they mean"},
 		{"plugin", "a_test.go", module + "/plugin/plugintest", ""},
 		{"plugin", "a.go", module + "/plugin/plugintest", "imported by tests only"},

@@ -60,7 +60,7 @@ var rules = []rule{
 		why: "resolver gets its sockets from outside: it imports the vocabulary and a library for messages",
 	},
 	{
-		of: []string{"plugin"}, only: []string{"std", "cnm", "plugin/plugintest"},
+		of: []string{"plugin"}, only: []string{"std", "cnm", "kernel/hangup", "plugin/plugintest"},
 		why: "plugin carries requests and answers, and knows nothing of what they mean",
 	},
 	{
