@@ -51,6 +51,8 @@ func (c *controller) repair(ctx context.Context, keep func(*cnm.Sandbox) bool, m
 		return errors.Join(append(errs, err)...)
 	}
 	m.total = len(networks) + len(sandboxes)
+	// First what has no record: it may hold a port, or a name, that a record gives another.
+	errs = append(errs, c.sweepLinks(ctx, observed, m))
 	there := newMender(observed)
 	for _, n := range networks {
 		errs = append(errs, cnm.Wrap(n.subject(), m.apply(ctx, c, n.subject(), there.changes(n.record.Load().Parts))))
@@ -65,7 +67,7 @@ func (c *controller) repair(ctx context.Context, keep func(*cnm.Sandbox) bool, m
 		}
 		m.step(sb.subject())
 	}
-	errs = append(errs, c.sweepLinks(ctx, observed, m), c.sweepNamespaces(ctx, m), c.sweepFiles(m))
+	errs = append(errs, c.sweepNamespaces(ctx, m), c.sweepFiles(m))
 	if len(m.differences) > 0 && !m.DryRun {
 		c.mended.Add(1)
 		c.tell(Event{Type: ControllerEvent, Action: EventRepair, Detail: fmt.Sprintf("%d differences", len(m.differences))})
