@@ -6,7 +6,8 @@ import (
 	"os"
 	"os/user"
 	"strconv"
-	"syscall"
+
+	"github.com/docker/libnetwork/internal/fileowner"
 )
 
 // socketGroup returns the name of the group that a socket belongs to, if its members may
@@ -16,11 +17,11 @@ func socketGroup(path string) string {
 	if err != nil {
 		return ""
 	}
-	status, ok := info.Sys().(*syscall.Stat_t)
-	if !ok || status.Gid == 0 || info.Mode().Perm()&0o060 != 0o060 {
+	_, gid, ok := fileowner.Of(info)
+	if !ok || gid == 0 || info.Mode().Perm()&0o060 != 0o060 {
 		return ""
 	}
-	id := strconv.FormatUint(uint64(status.Gid), 10)
+	id := strconv.Itoa(gid)
 	if group, err := user.LookupGroupId(id); err == nil {
 		return group.Name
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/docker/libnetwork/cnm"
+	"github.com/docker/libnetwork/internal/fileowner"
 )
 
 // Who speaks to us as a plugin decides what containers are connected to. So nobody but
@@ -148,7 +149,7 @@ func lstat(path string) (fs.FileInfo, error) {
 }
 
 func checkOwner(path string, info fs.FileInfo) error {
-	uid, _, ok := owner(info)
+	uid, _, ok := fileowner.Of(info)
 	switch {
 	case !ok:
 		return cnm.E("", cnm.Unsupported, fmt.Errorf("file %q: this system does not tell whose it is", path))
@@ -162,7 +163,7 @@ func checkWriters(path string, info fs.FileInfo, group bool) error {
 	if err := checkOwner(path, info); err != nil {
 		return err
 	}
-	_, gid, _ := owner(info)
+	_, gid, _ := fileowner.Of(info)
 	switch mode := info.Mode().Perm(); {
 	case mode&writableByOther != 0:
 		return untrusted(path, "everybody can write to it (mode %04o), and so pass for a plugin: chmod o-w", mode)

@@ -60,7 +60,7 @@ var rules = []rule{
 		why: "resolver gets its sockets from outside: it imports the vocabulary and a library for messages",
 	},
 	{
-		of: []string{"plugin"}, only: []string{"std", "cnm", "kernel/hangup", "plugin/plugintest"},
+		of: []string{"plugin"}, only: []string{"std", "cnm", "kernel/hangup", "internal/fileowner", "plugin/plugintest"},
 		why: "plugin carries requests and answers, and knows nothing of what they mean",
 	},
 	{
@@ -128,7 +128,7 @@ var linked = []struct {
 }{
 	{
 		program: "cmd/dnet", only: []string{
-			"std", "cmd/dnet/internal/handover", "cmd/internal/...", "client", "api", "cnm", "netstate", "plugin/manage", "plugin/protocol",
+			"std", "cmd/dnet/internal/handover", "cmd/internal/...", "client", "api", "cnm", "netstate", "internal/fileowner", "plugin/manage", "plugin/protocol",
 			"kernel/enter", "kernel/errno", "kernel/netns", "golang.org/x/sys/unix", "golang.org/x/term",
 			"github.com/spf13/cobra", "github.com/spf13/pflag", "go.yaml.in/yaml/v3",
 			// These are for Windows.

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/docker/libnetwork/cnm"
+	"github.com/docker/libnetwork/internal/fileowner"
 )
 
 const (
@@ -118,7 +119,7 @@ func makeFolder(path string) error {
 	if err != nil {
 		return cnm.E("", cnm.Forbidden, err)
 	}
-	if uid, ok := owner(info); ok && uid != 0 && uid != os.Geteuid() {
+	if uid, _, ok := fileowner.Of(info); ok && uid != 0 && uid != os.Geteuid() {
 		return cnm.E("", cnm.Forbidden, fmt.Errorf("folder %q: belongs to user %d, who could put another socket there; chown it", path, uid))
 	}
 	const others = 0o022

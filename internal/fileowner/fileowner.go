@@ -1,0 +1,2 @@
+// Package fileowner tells whose a file is.
+package fileowner
