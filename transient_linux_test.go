@@ -59,6 +59,7 @@ func TestGivenNamespace(t *testing.T) {
 	}
 	for _, options := range [][]libnetwork.SandboxOption{
 		{libnetwork.OptionNamespace("relative")}, {libnetwork.OptionNamespace("/nowhere")}, {libnetwork.OptionNamespace("/dev/null")},
+		{libnetwork.OptionNamespace(s.host)},
 		{libnetwork.OptionNamespace(container), libnetwork.OptionUseExternalKey()},
 		{libnetwork.OptionNamespace(container), libnetwork.OptionUseDefaultSandbox()},
 		{libnetwork.OptionNamespace(container), libnetwork.OptionHandover()},

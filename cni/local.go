@@ -176,7 +176,7 @@ func (b *local) attach(ctx context.Context, n libnetwork.Network, a *attachment)
 // has left in the way. An attachment that lives is an error.
 func (b *local) dropStale(ctx context.Context, n libnetwork.Network, a *attachment) error {
 	if sb := b.sandbox(a.container); sb != nil {
-		alive, err := netns.Alive(sb.Key())
+		alive, err := netns.Same(sb.Key(), b.identity(sb.ID()))
 		if err != nil {
 			return err
 		}
@@ -214,6 +214,16 @@ func (b *local) sandbox(container string) libnetwork.Sandbox {
 	var found libnetwork.Sandbox
 	b.controller.WalkSandboxes(libnetwork.SandboxContainerWalker(&found, container))
 	return found
+}
+
+// identity tells the sandbox's namespace from others.
+func (b *local) identity(sandboxID string) string {
+	for _, rec := range b.inspector.Records().Sandboxes {
+		if rec.ID == sandboxID {
+			return rec.Identity
+		}
+	}
+	return ""
 }
 
 // endpoint returns the record of an attachment, or nil.

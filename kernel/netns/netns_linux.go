@@ -1,6 +1,7 @@
 package netns
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -236,6 +237,46 @@ func Alive(path string) (bool, error) {
 	switch {
 	case err == nil:
 		return true, namespace.Close()
+	case errors.Is(err, cnm.NotFound), errors.Is(err, cnm.Invalid):
+		return false, nil
+	default:
+		return false, err
+	}
+}
+
+// bootIDFile has an identity that each boot of the machine makes anew (random(4)).
+const bootIDFile = "/proc/sys/kernel/random/boot_id"
+
+// Identity tells the namespace that path stands for from others that come to be there: the
+// path of a process's, /proc/PID/ns/net, is another's when the number is given again, and
+// each boot gives numbers again. It is text without a meaning, to be compared.
+//
+// The kernel numbers namespaces by the lowest number that is free, so one that took the
+// place of another of the same boot, at the same path and with the same number, passes.
+func Identity(path string) (string, error) {
+	namespace, err := Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer namespace.Close() //nolint:errcheck // read only
+	var stat unix.Stat_t
+	if err := unix.Fstat(namespace.FD(), &stat); err != nil {
+		return "", errno.Wrap("identify namespace", &os.PathError{Op: "fstat", Path: path, Err: err})
+	}
+	boot, err := os.ReadFile(bootIDFile)
+	if err != nil {
+		return "", errno.Wrap("identify namespace", err)
+	}
+	return fmt.Sprintf("%s/%d:%d", bytes.TrimSpace(boot), stat.Dev, stat.Ino), nil
+}
+
+// Same reports whether path stands for the namespace with an identity. A missing path does
+// not; for an empty identity any namespace does.
+func Same(path, identity string) (bool, error) {
+	is, err := Identity(path)
+	switch {
+	case err == nil:
+		return identity == "" || is == identity, nil
 	case errors.Is(err, cnm.NotFound), errors.Is(err, cnm.Invalid):
 		return false, nil
 	default:

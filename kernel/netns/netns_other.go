@@ -45,3 +45,9 @@ func Delete(string) error { return errUnsupported }
 
 // Alive returns Unsupported.
 func Alive(string) (bool, error) { return false, errUnsupported }
+
+// Identity returns Unsupported.
+func Identity(string) (string, error) { return "", errUnsupported }
+
+// Same returns Unsupported.
+func Same(string, string) (bool, error) { return false, errUnsupported }
