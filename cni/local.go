@@ -19,6 +19,7 @@ import (
 	"github.com/docker/libnetwork/datastore"
 	"github.com/docker/libnetwork/internal/atomicfile"
 	"github.com/docker/libnetwork/internal/undo"
+	"github.com/docker/libnetwork/kernel/filelock"
 	"github.com/docker/libnetwork/kernel/netns"
 	"github.com/docker/libnetwork/netstate"
 )
@@ -27,7 +28,7 @@ import (
 type local struct {
 	controller libnetwork.NetworkController
 	inspector  libnetwork.Inspector
-	lock       *fileLock
+	lock       *filelock.Lock
 	// mended says that the controller has just been compared with the machine.
 	mended bool
 }
@@ -55,19 +56,36 @@ func openLocal(ctx context.Context, command string, c *configuration) (backend, 
 		return nil, fail(types.ErrIOFailure, "data dir: %s", err)
 	}
 	deadline := time.Now().Add(c.lockTimeout)
-	lock, err := lockFile(ctx, filepath.Join(c.dataDir, "lock"), c.lockTimeout)
+	lock, err := c.lock(ctx)
 	if err != nil {
 		return nil, err
 	}
 	b, err := c.openController(ctx, lock, time.Until(deadline))
 	if err != nil {
-		return nil, errors.Join(err, lock.release())
+		return nil, errors.Join(err, lock.Release())
 	}
 	return b, nil
 }
 
+// lock keeps the processes of one data dir apart. The store has a lock of its own, which is
+// tried every 50 ms; this one lets the next in at once.
+func (c *configuration) lock(ctx context.Context) (*filelock.Lock, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.lockTimeout)
+	defer cancel()
+	lock, err := filelock.Acquire(ctx, filepath.Join(c.dataDir, "lock"))
+	switch {
+	case err == nil:
+		return lock, nil
+	case errors.Is(err, cnm.Timeout):
+		return nil, fail(types.ErrTryAgainLater, "data dir %q: another operation has had its lock for %s; the key \"lockTimeout\" says how long to wait", c.dataDir, c.lockTimeout)
+	case errors.Is(err, cnm.Unsupported):
+		return nil, fail(types.ErrPluginNotAvailable, "%s", err)
+	}
+	return nil, fail(types.ErrIOFailure, "%s", err)
+}
+
 // openController loads the records. What a boot has wiped out is made again.
-func (c *configuration) openController(ctx context.Context, lock *fileLock, left time.Duration) (*local, error) {
+func (c *configuration) openController(ctx context.Context, lock *filelock.Lock, left time.Duration) (*local, error) {
 	boot, err := os.ReadFile(bootIDFile)
 	if err != nil {
 		return nil, fail(types.ErrIOFailure, "identity of the boot: %s", err)
@@ -113,7 +131,7 @@ func (b *local) close() error {
 		return nil
 	}
 	// The next operation need not wait until the kernel has freed what this one deleted.
-	err := errors.Join(b.controller.(libnetwork.Transient).CloseStore(), b.lock.release())
+	err := errors.Join(b.controller.(libnetwork.Transient).CloseStore(), b.lock.Release())
 	b.controller.Stop()
 	return err
 }
