@@ -107,23 +107,26 @@ func (c *configuration) openController(ctx context.Context, lock *filelock.Lock,
 	if seen, err := os.ReadFile(marker); err == nil && string(seen) == string(boot) {
 		return b, nil
 	}
-	if err := b.mend(ctx); err != nil {
-		// A network that cannot be mended, as its parent is missing, is in the way of its own
-		// containers only. The next call tries again.
-		slog.Error("mend the machine after a boot", "error", err)
-		return b, nil
+	if !b.mend(ctx, "after a boot") {
+		return b, nil // the next call tries again
 	}
 	if err := atomicfile.Write(marker, boot, 0o600); err != nil {
-		controller.Stop()
-		return nil, fail(types.ErrIOFailure, "remember the boot: %s", err)
+		// As if nothing had been mended, which is no reason to refuse a container, or its end.
+		slog.Error("remember the boot", "error", err)
 	}
 	return b, nil
 }
 
-// mend leads the machine to what the records say.
-func (b *local) mend(ctx context.Context) error {
+// mend leads the machine to what the records say, and reports whether it could for all of it.
+// A network that cannot be mended, as its parent is missing, is in the way of its own
+// containers only.
+func (b *local) mend(ctx context.Context, why string) bool {
 	b.mended = true
-	return b.controller.Repair(ctx)
+	err := b.controller.Repair(ctx)
+	if err != nil {
+		slog.Error("mend the machine "+why, "error", err)
+	}
+	return err == nil
 }
 
 func (b *local) close() error {
@@ -141,9 +144,7 @@ func (b *local) close() error {
 func (b *local) add(ctx context.Context, c *configuration) (*attached, error) {
 	made, err := b.tryAdd(ctx, c)
 	if err != nil && !b.mended && (errors.Is(err, cnm.NotFound) || errors.Is(err, cnm.Internal)) {
-		if mendErr := b.mend(ctx); mendErr != nil {
-			return nil, errors.Join(err, mendErr)
-		}
+		b.mend(ctx, "as it is not as it was made")
 		made, err = b.tryAdd(ctx, c)
 	}
 	return made, err
