@@ -44,6 +44,9 @@ func (ep *endpoint) join(ctx context.Context, sb *sandbox, options []EndpointOpt
 	}
 	defer release()
 	network, sandbox := *ep.n.record.Load(), sb.record.Load()
+	if err := c.wantOwn(ctx, sandbox); err != nil {
+		return err
+	}
 	entry, err := c.driver(network.Driver)
 	if err != nil {
 		return err

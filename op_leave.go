@@ -8,6 +8,7 @@ import (
 
 	"github.com/docker/libnetwork/cnm"
 	"github.com/docker/libnetwork/internal/undo"
+	"github.com/docker/libnetwork/netstate"
 )
 
 func (ep *endpoint) LeaveContext(ctx context.Context, sandbox Sandbox, options ...EndpointOption) (err error) {
@@ -203,12 +204,25 @@ func (c *controller) realiseDetachment(ctx context.Context, u *undo.Stack, d det
 	if !sandbox.Ready {
 		return nil
 	}
+	desired := func(records []*cnm.Endpoint) []netstate.Part { return c.desired(sandbox, records) }
+	if sandbox.Foreign {
+		alive, err := c.alive(ctx, sandbox)
+		if err != nil {
+			return err
+		}
+		if !alive {
+			// What is at its path now, if anything is, must not be touched.
+			desired = func(records []*cnm.Endpoint) []netstate.Part {
+				return slices.DeleteFunc(c.desired(sandbox, records), func(p netstate.Part) bool { return p.Namespace == sandbox.Key })
+			}
+		}
+	}
 	if d.deleteSandbox {
-		if err := c.realise(ctx, u, c.desired(sandbox, recordsOf(d.sandbox.members())), nil); err != nil {
+		if err := c.realise(ctx, u, desired(recordsOf(d.sandbox.members())), nil); err != nil {
 			return err
 		}
 	} else {
-		if err := c.realise(ctx, u, c.desired(sandbox, recordsOf(d.members)), c.desired(sandbox, d.ports.records)); err != nil {
+		if err := c.realise(ctx, u, desired(recordsOf(d.members)), desired(d.ports.records)); err != nil {
 			return err
 		}
 		if err := d.ports.serve(); err != nil {

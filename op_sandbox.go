@@ -73,6 +73,9 @@ func (c *controller) createSandbox(ctx context.Context, containerID string, opti
 		return nil, err
 	}
 	rec := &spec.record
+	if err := c.identify(ctx, rec); err != nil {
+		return nil, err
+	}
 	defer c.track(rec.Owner())()
 	var u undo.Stack
 	defer u.OnError(ctx, &err)
@@ -109,15 +112,68 @@ func (c *controller) createSandbox(ctx context.Context, containerID string, opti
 	return sb, nil
 }
 
-// takeNamespace makes the sandbox's namespace, or looks whether the given one is there.
+// identifier is what a host may have besides kernel.Namespaces: it tells a namespace from
+// another that comes to be at its path.
+type identifier interface {
+	Identity(path string) (string, error)
+}
+
+// identify looks whether a given namespace is there, and is not the host's: the links of a
+// container would be among the host's, and its default route too.
+func (c *controller) identify(ctx context.Context, rec *cnm.Sandbox) error {
+	if !rec.Foreign {
+		return nil
+	}
+	namespaces := c.host.Namespaces()
+	if alive, err := namespaces.Alive(ctx, rec.Key); err != nil || !alive {
+		return errors.Join(err, invalid("namespace %q: is not there, or no network namespace", rec.Key))
+	}
+	i, ok := namespaces.(identifier)
+	if !ok {
+		return nil
+	}
+	own, err := i.Identity(namespaces.HostPath())
+	if err != nil {
+		return err
+	}
+	if rec.Identity, err = i.Identity(rec.Key); err == nil && rec.Identity == own {
+		err = invalid("namespace %q: is the host's own; the container needs one of its own", rec.Key)
+	}
+	return err
+}
+
+// alive reports whether the sandbox's namespace is there, and not another's at its path.
+func (c *controller) alive(ctx context.Context, rec *cnm.Sandbox) (bool, error) {
+	namespaces := c.host.Namespaces()
+	alive, err := namespaces.Alive(ctx, rec.Key)
+	i, ok := namespaces.(identifier)
+	if err != nil || !alive || !ok || rec.Identity == "" {
+		return alive, err
+	}
+	is, err := i.Identity(rec.Key)
+	if errors.Is(err, cnm.NotFound) || errors.Is(err, cnm.Invalid) {
+		return false, nil // it went just now
+	}
+	return is == rec.Identity, err
+}
+
+// wantOwn refuses to work in a given namespace that has gone, or become another's.
+func (c *controller) wantOwn(ctx context.Context, rec *cnm.Sandbox) error {
+	if !rec.Foreign {
+		return nil
+	}
+	alive, err := c.alive(ctx, rec)
+	if err == nil && !alive {
+		err = cnm.E("", cnm.NotFound, fmt.Errorf("namespace %q: has gone, or is another container's by now; delete the sandbox", rec.Key))
+	}
+	return err
+}
+
+// takeNamespace makes the sandbox's namespace, unless it is a given one.
 func (c *controller) takeNamespace(ctx context.Context, u *undo.Stack, rec *cnm.Sandbox) error {
 	namespaces := c.host.Namespaces()
 	if rec.Foreign {
-		alive, err := namespaces.Alive(ctx, rec.Key)
-		if err == nil && !alive {
-			err = invalid("namespace %q: is not there, or no network namespace", rec.Key)
-		}
-		return err
+		return nil
 	}
 	if err := namespaces.Create(ctx, rec.Key); err != nil {
 		return err
@@ -295,7 +351,7 @@ func (sb *sandbox) refresh(ctx context.Context, options []SandboxOption) (err er
 	}
 	rec := &spec.record
 	rec.Host, rec.External, rec.Handover, rec.Foreign = old.Host, old.External, old.Handover, old.Foreign
-	rec.Ready, rec.Key, rec.Created = old.Ready, old.Key, old.Created
+	rec.Ready, rec.Key, rec.Identity, rec.Created = old.Ready, old.Key, old.Identity, old.Created
 	defer sb.c.track(rec.Owner())()
 	var u undo.Stack
 	defer u.OnError(ctx, &err)

@@ -103,6 +103,9 @@ func (c *controller) repairSandbox(ctx context.Context, m *mending) error {
 		return err
 	}
 	defer release()
+	if err := c.wantOwn(ctx, sb.record.Load()); err != nil {
+		return err
+	}
 	observed, err := c.observeAll(ctx, []*sandbox{sb})
 	if err != nil {
 		return err
@@ -177,7 +180,7 @@ func (c *controller) deleteDead(ctx context.Context, keep func(*cnm.Sandbox) boo
 		if rec.Host || (rec.Handover || !rec.Ready) && keep(rec) {
 			continue
 		}
-		alive, err := c.host.Namespaces().Alive(ctx, rec.Key)
+		alive, err := c.alive(ctx, rec)
 		if err != nil {
 			errs = append(errs, err)
 			continue

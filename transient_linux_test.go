@@ -59,6 +59,7 @@ func TestGivenNamespace(t *testing.T) {
 	}
 	for _, options := range [][]libnetwork.SandboxOption{
 		{libnetwork.OptionNamespace("relative")}, {libnetwork.OptionNamespace("/nowhere")}, {libnetwork.OptionNamespace("/dev/null")},
+		{libnetwork.OptionNamespace(s.host)},
 		{libnetwork.OptionNamespace(container), libnetwork.OptionUseExternalKey()},
 		{libnetwork.OptionNamespace(container), libnetwork.OptionUseDefaultSandbox()},
 		{libnetwork.OptionNamespace(container), libnetwork.OptionHandover()},
@@ -343,4 +344,32 @@ func attachGiven(c libnetwork.NetworkController, n libnetwork.Network, container
 		return errors.Join(err, ep.Delete(true), sb.Delete())
 	}
 	return nil
+}
+
+// TestNamespaceOfAnother: nothing joins, and nothing is mended, in a namespace that has come to
+// be where the sandbox's was; what is left of the sandbox can be deleted.
+func TestNamespaceOfAnother(t *testing.T) {
+	s := newScratch(t)
+	c := s.open(t, config.OptionTransient())
+	n := must[libnetwork.Network](t)(c.NewNetwork("bridge", "web", ""))
+	first, other, path := kerneltest.NewNamespace(t), kerneltest.NewNamespace(t), t.TempDir()+"/ns"
+	ok(t, os.Symlink(first, path))
+	sb := must[libnetwork.Sandbox](t)(c.NewSandbox("one", libnetwork.OptionNamespace(path)))
+	ok(t, os.Remove(path))
+	ok(t, os.Symlink(other, path))
+	ep := must[libnetwork.Endpoint](t)(n.CreateEndpoint("one"))
+	if err := ep.Join(sb); !errors.Is(err, cnm.NotFound) || !strings.Contains(err.Error(), "another container's") {
+		t.Errorf("joined: %v", err)
+	}
+	if _, err := c.(libnetwork.Inspector).Mend(context.Background(), libnetwork.MendOptions{Sandbox: sb.ID()}); !errors.Is(err, cnm.NotFound) {
+		t.Errorf("mended: %v", err)
+	}
+	if links := run(t, other, "ip", "-o", "link"); strings.Contains(links, "eth0") {
+		t.Errorf("another's namespace has\n%s", links)
+	}
+	ok(t, ep.Delete(false))
+	ok(t, sb.Delete())
+	ok(t, n.Delete())
+	c.Stop()
+	s.wantEmpty(t)
 }

@@ -115,7 +115,11 @@ func decodeConfig(text []byte, r *request) (*configuration, error) {
 	if r.command == commandDelete {
 		return c, nil // the records say the rest
 	}
-	if o.take("cni.dev/valid-attachments", &c.valid); r.command == commandGC {
+	// Until it was corrected, the specification 1.1.0 had the other name for the same list.
+	if !o.take("cni.dev/valid-attachments", &c.valid) {
+		o.take("cni.dev/attachments", &c.valid)
+	}
+	if r.command == commandGC {
 		return c, o.firstError()
 	}
 	return c, c.decodeRest(o, r)
@@ -148,10 +152,16 @@ func (c *configuration) decodePlace(o *object) error {
 	if c.network.Name = ours; ours == "" {
 		c.network.Name = c.name
 	}
-	for key, path := range map[string]string{"dataDir": c.dataDir, "execRoot": c.execRoot, "socket": strings.TrimPrefix(c.socket, "unix://")} {
-		if !filepath.IsAbs(path) && (key != "socket" || path != "") {
+	if len(ours) > longestID {
+		return invalid("key \"network\": has %d bytes; want %d at most", len(ours), longestID)
+	}
+	for key, path := range map[string]string{"dataDir": c.dataDir, "execRoot": c.execRoot} {
+		if !filepath.IsAbs(path) {
 			return invalid("key %q with value %q: want an absolute path", key, path)
 		}
+	}
+	if c.socket != "" && !filepath.IsAbs(c.socket) && !strings.Contains(c.socket, "://") {
+		return invalid("key \"socket\" with value %q: want an absolute path, or an address such as tcp://127.0.0.1:2385", c.socket)
 	}
 	if timed {
 		d, err := time.ParseDuration(timeout)

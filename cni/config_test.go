@@ -110,6 +110,17 @@ func TestCommands(t *testing.T) {
 	if err != nil || len(c.valid) != 1 {
 		t.Errorf("got %v: %v", c.valid, err)
 	}
+	if c, err := decoded(t, commandGC, "", `, "cni.dev/attachments": [{"containerID": "c", "ifname": "eth0"}]`); err != nil || len(c.valid) != 1 {
+		t.Errorf("by the other name got %v: %v", c.valid, err)
+	}
+	for _, socket := range []string{"/run/s", "unix:///run/s", "tcp://127.0.0.1:2385"} {
+		if _, err := decoded(t, commandDelete, "", `, "socket": "`+socket+`"`); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := decoded(t, commandAdd, "", `, "gateway": "10.0.0.1"`); codeOf(err) != 2 || !strings.Contains(err.Error(), `belongs to "subnet"`) {
+		t.Errorf("got %v", err)
+	}
 	if _, err := decoded(t, commandGC, "", `, "cni.dev/valid-attachments": 7`); codeOf(err) != 6 {
 		t.Errorf("got %v", err)
 	}

@@ -117,22 +117,26 @@ func describeEndpoint(e api.Endpoint) *attached {
 // found. That takes some milliseconds; who waits longer is told.
 const (
 	creationPause = 5 * time.Millisecond
-	longestWait   = 10 * time.Second
+	longestPause  = 100 * time.Millisecond
+	longestWait   = 2 * time.Second
 )
 
 // network returns the network, made if it is missing.
 func (d daemon) network(ctx context.Context, wish *network) (api.Network, error) {
-	ctx, cancel := context.WithTimeout(ctx, longestWait)
-	defer cancel()
 	n, err := d.Network(ctx, wish.Name)
-	for errors.Is(err, cnm.NotFound) {
-		if _, err = d.CreateNetwork(ctx, wish.create()); err != nil && !errors.Is(err, cnm.Exists) {
-			break
+	end := time.Now().Add(longestWait)
+	for pause := creationPause; errors.Is(err, cnm.NotFound); pause = min(2*pause, longestPause) {
+		_, createErr := d.CreateNetwork(ctx, wish.create())
+		if createErr != nil && !errors.Is(createErr, cnm.Exists) {
+			return n, createErr
 		}
 		if n, err = d.Network(ctx, wish.Name); errors.Is(err, cnm.NotFound) {
+			if createErr != nil && time.Now().After(end) {
+				return n, createErr // not the name, but the subnet or the bridge is another's
+			}
 			select {
 			case <-ctx.Done():
-			case <-time.After(creationPause):
+			case <-time.After(pause):
 			}
 		}
 	}
@@ -208,10 +212,15 @@ func (d daemon) dropStale(ctx context.Context, network string, a *attachment) er
 	if err != nil || ep == nil {
 		return err
 	}
+	exists := cnm.E("", cnm.Exists, fmt.Errorf("container %q has its interface %q in network %q already; DEL comes first", a.container, a.ifname, network))
 	if ep.SandboxID != "" {
-		return cnm.E("", cnm.Exists, fmt.Errorf("container %q has its interface %q in network %q already; DEL comes first", a.container, a.ifname, network))
+		return exists
 	}
-	return ignoreGone(d.DeleteEndpoint(ctx, ep.ID, true))
+	// It may join just now, by another ADD: only what has not is in the way.
+	if err = ignoreGone(d.DeleteEndpoint(ctx, ep.ID, false)); errors.Is(err, cnm.Forbidden) {
+		return exists
+	}
+	return err
 }
 
 func (d daemon) delete(ctx context.Context, network string, k key) error {

@@ -19,7 +19,9 @@ import (
 	"github.com/docker/libnetwork/datastore"
 	"github.com/docker/libnetwork/internal/atomicfile"
 	"github.com/docker/libnetwork/internal/undo"
+	"github.com/docker/libnetwork/kernel/filelock"
 	"github.com/docker/libnetwork/kernel/netns"
+	"github.com/docker/libnetwork/kernel/process"
 	"github.com/docker/libnetwork/netstate"
 )
 
@@ -27,13 +29,10 @@ import (
 type local struct {
 	controller libnetwork.NetworkController
 	inspector  libnetwork.Inspector
-	lock       *fileLock
+	lock       *filelock.Lock
 	// mended says that the controller has just been compared with the machine.
 	mended bool
 }
-
-// bootIDFile has an identity that each boot of the machine makes anew (random(4)).
-const bootIDFile = "/proc/sys/kernel/random/boot_id"
 
 // openLocal opens the controller on the records in the data dir, as soon as nobody else has
 // it open. The first time after a boot, which has left nothing of what the records say, the
@@ -55,22 +54,39 @@ func openLocal(ctx context.Context, command string, c *configuration) (backend, 
 		return nil, fail(types.ErrIOFailure, "data dir: %s", err)
 	}
 	deadline := time.Now().Add(c.lockTimeout)
-	lock, err := lockFile(ctx, filepath.Join(c.dataDir, "lock"), c.lockTimeout)
+	lock, err := c.lock(ctx)
 	if err != nil {
 		return nil, err
 	}
 	b, err := c.openController(ctx, lock, time.Until(deadline))
 	if err != nil {
-		return nil, errors.Join(err, lock.release())
+		return nil, errors.Join(err, lock.Release())
 	}
 	return b, nil
 }
 
+// lock keeps the processes of one data dir apart. The store has a lock of its own, which is
+// tried every 50 ms; this one lets the next in at once.
+func (c *configuration) lock(ctx context.Context) (*filelock.Lock, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.lockTimeout)
+	defer cancel()
+	lock, err := filelock.Acquire(ctx, filepath.Join(c.dataDir, "lock"))
+	switch {
+	case err == nil:
+		return lock, nil
+	case errors.Is(err, cnm.Timeout):
+		return nil, fail(types.ErrTryAgainLater, "data dir %q: another operation has had its lock for %s; the key \"lockTimeout\" says how long to wait", c.dataDir, c.lockTimeout)
+	case errors.Is(err, cnm.Unsupported):
+		return nil, fail(types.ErrPluginNotAvailable, "%s", err)
+	}
+	return nil, fail(types.ErrIOFailure, "%s", err)
+}
+
 // openController loads the records. What a boot has wiped out is made again.
-func (c *configuration) openController(ctx context.Context, lock *fileLock, left time.Duration) (*local, error) {
-	boot, err := os.ReadFile(bootIDFile)
+func (c *configuration) openController(ctx context.Context, lock *filelock.Lock, left time.Duration) (*local, error) {
+	boot, err := process.BootID()
 	if err != nil {
-		return nil, fail(types.ErrIOFailure, "identity of the boot: %s", err)
+		return nil, fail(types.ErrIOFailure, "%s", err)
 	}
 	controller, err := libnetwork.New(
 		config.OptionDataDir(c.dataDir), config.OptionExecRoot(c.execRoot), config.OptionFirewallBackend(c.firewall),
@@ -84,28 +100,31 @@ func (c *configuration) openController(ctx context.Context, lock *fileLock, left
 	marker := filepath.Join(c.execRoot, "boot-"+controller.ID()[:min(12, len(controller.ID()))])
 	if program, err := os.Stat("/proc/self/exe"); err == nil {
 		// Another version of the plugin may render the same records otherwise.
-		boot = fmt.Appendf(boot, "%d %d\n", program.Size(), program.ModTime().UnixNano())
+		boot += fmt.Sprintf(" %d %d", program.Size(), program.ModTime().UnixNano())
 	}
-	if seen, err := os.ReadFile(marker); err == nil && string(seen) == string(boot) {
+	if seen, err := os.ReadFile(marker); err == nil && string(seen) == boot {
 		return b, nil
 	}
-	if err := b.mend(ctx); err != nil {
-		// A network that cannot be mended, as its parent is missing, is in the way of its own
-		// containers only. The next call tries again.
-		slog.Error("mend the machine after a boot", "error", err)
-		return b, nil
+	if !b.mend(ctx, "after a boot") {
+		return b, nil // the next call tries again
 	}
-	if err := atomicfile.Write(marker, boot, 0o600); err != nil {
-		controller.Stop()
-		return nil, fail(types.ErrIOFailure, "remember the boot: %s", err)
+	if err := atomicfile.Write(marker, []byte(boot), 0o600); err != nil {
+		// As if nothing had been mended, which is no reason to refuse a container, or its end.
+		slog.Error("remember the boot", "error", err)
 	}
 	return b, nil
 }
 
-// mend leads the machine to what the records say.
-func (b *local) mend(ctx context.Context) error {
+// mend leads the machine to what the records say, and reports whether it could for all of it.
+// A network that cannot be mended, as its parent is missing, is in the way of its own
+// containers only.
+func (b *local) mend(ctx context.Context, why string) bool {
 	b.mended = true
-	return b.controller.Repair(ctx)
+	err := b.controller.Repair(ctx)
+	if err != nil {
+		slog.Error("mend the machine "+why, "error", err)
+	}
+	return err == nil
 }
 
 func (b *local) close() error {
@@ -113,7 +132,7 @@ func (b *local) close() error {
 		return nil
 	}
 	// The next operation need not wait until the kernel has freed what this one deleted.
-	err := errors.Join(b.controller.(libnetwork.Transient).CloseStore(), b.lock.release())
+	err := errors.Join(b.controller.(libnetwork.Transient).CloseStore(), b.lock.Release())
 	b.controller.Stop()
 	return err
 }
@@ -123,9 +142,7 @@ func (b *local) close() error {
 func (b *local) add(ctx context.Context, c *configuration) (*attached, error) {
 	made, err := b.tryAdd(ctx, c)
 	if err != nil && !b.mended && (errors.Is(err, cnm.NotFound) || errors.Is(err, cnm.Internal)) {
-		if mendErr := b.mend(ctx); mendErr != nil {
-			return nil, errors.Join(err, mendErr)
-		}
+		b.mend(ctx, "as it is not as it was made")
 		made, err = b.tryAdd(ctx, c)
 	}
 	return made, err
@@ -176,7 +193,7 @@ func (b *local) attach(ctx context.Context, n libnetwork.Network, a *attachment)
 // has left in the way. An attachment that lives is an error.
 func (b *local) dropStale(ctx context.Context, n libnetwork.Network, a *attachment) error {
 	if sb := b.sandbox(a.container); sb != nil {
-		alive, err := netns.Alive(sb.Key())
+		alive, err := netns.Same(sb.Key(), b.identity(sb.ID()))
 		if err != nil {
 			return err
 		}
@@ -214,6 +231,16 @@ func (b *local) sandbox(container string) libnetwork.Sandbox {
 	var found libnetwork.Sandbox
 	b.controller.WalkSandboxes(libnetwork.SandboxContainerWalker(&found, container))
 	return found
+}
+
+// identity tells the sandbox's namespace from others.
+func (b *local) identity(sandboxID string) string {
+	for _, rec := range b.inspector.Records().Sandboxes {
+		if rec.ID == sandboxID {
+			return rec.Identity
+		}
+	}
+	return ""
 }
 
 // endpoint returns the record of an attachment, or nil.

@@ -78,7 +78,7 @@ func (b *local) collect(ctx context.Context, network string, valid map[key]bool)
 	if n, err := b.controller.NetworkByName(network); err == nil && len(n.Endpoints()) == 0 {
 		errs = append(errs, ignoreGone(n.DeleteContext(ctx)))
 	}
-	return joined(append(errs, b.mend(ctx)))
+	return joined(append(errs, b.controller.Repair(ctx)))
 }
 
 // joined is errors.Join that keeps the kind of the first.

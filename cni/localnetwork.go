@@ -42,9 +42,7 @@ func (b *local) network(ctx context.Context, wish *network) (n libnetwork.Networ
 // lost them, it would look whole again with the new one.
 func (b *local) createNetwork(ctx context.Context, wish *network) (libnetwork.Network, error) {
 	if !b.mended && len(b.controller.Networks()) > 0 {
-		if err := b.mend(ctx); err != nil {
-			return nil, err
-		}
+		b.mend(ctx, "before there is a new network")
 	}
 	var pools [2][]*libnetwork.IpamConf
 	for _, s := range wish.Subnets {

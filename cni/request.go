@@ -2,6 +2,7 @@ package cni
 
 import (
 	"strings"
+	"unicode/utf8"
 
 	"github.com/containernetworking/cni/pkg/types"
 )
@@ -72,7 +73,7 @@ func (r *request) require(names ...string) error {
 	case r.container != "" && !validID(r.container):
 		return badEnvironment("CNI_CONTAINERID %q: want a letter or digit, and then up to %d letters, digits, '_', '.' or '-'", r.container, longestID-1)
 	case r.ifname != "" && !validInterface(r.ifname):
-		return badEnvironment("CNI_IFNAME %q: want 1 to %d characters without blanks, '/' and ':', and not '.' or '..'", r.ifname, longestInterface)
+		return badEnvironment("CNI_IFNAME %q: want 1 to %d characters without blanks, '/', ':' and '%%', and not '.' or '..'", r.ifname, longestInterface)
 	}
 	return nil
 }
@@ -91,10 +92,12 @@ func validID(id string) bool {
 	return id != ""
 }
 
-// validInterface is what the kernel takes (dev_valid_name in net/core/dev.c).
+// validInterface is what the kernel takes (dev_valid_name in net/core/dev.c), and takes for a
+// name: "eth%d" is the pattern of one.
 func validInterface(name string) bool {
-	if name == "" || name == "." || name == ".." || len(name) > longestInterface {
+	// JSON, in which records are, has no other text than UTF-8.
+	if name == "" || !utf8.ValidString(name) || name == "." || name == ".." || len(name) > longestInterface {
 		return false
 	}
-	return !strings.ContainsFunc(name, func(r rune) bool { return r == '/' || r == ':' || r <= ' ' || r == 0x7f })
+	return !strings.ContainsFunc(name, func(r rune) bool { return r == '/' || r == ':' || r == '%' || r <= ' ' || r == 0x7f })
 }

@@ -24,6 +24,9 @@ func (c *configuration) decodeSubnets(o *object) []subnet {
 		o.take("gateway", &single.Gateway)
 		o.check("subnet", single)
 		out = append(out, single)
+	} else {
+		o.only("range", "belongs to \"subnet\", which is missing")
+		o.only("gateway", "belongs to \"subnet\", which is missing")
 	}
 	if o.has("ipam") {
 		if len(out) > 0 {

@@ -227,8 +227,11 @@ type Sandbox struct {
 	// Foreign says that Key is where somebody else has the namespace, who also removes it:
 	// it is neither pinned nor unpinned, and the container's files are not ours either.
 	Foreign bool `json:"foreign,omitempty"`
-	Ready   bool `json:"ready,omitempty"`
-	Ingress bool `json:"ingress,omitempty"`
+	// Identity tells the Foreign namespace from another that comes to be at its path, after
+	// a boot or where Key names a process; empty if that is not known.
+	Identity string `json:"identity,omitempty"`
+	Ready    bool   `json:"ready,omitempty"`
+	Ingress  bool   `json:"ingress,omitempty"`
 
 	Hostname   string `json:"hostname,omitempty"`
 	Domainname string `json:"domainname,omitempty"`

@@ -115,10 +115,10 @@ func (h *host) validateLink(c netstate.Change, link netstate.Link) error {
 }
 
 // validateName knows what the kernel takes for a link's name (dev_valid_name in
-// net/core/dev.c).
+// net/core/dev.c). Of a pattern such as "eth%d" it would make another.
 func validateName(name string) error {
-	if name == "" || len(name) >= unix.IFNAMSIZ || name == "." || name == ".." || strings.ContainsAny(name, "/: \t\n\v\f\r\x00") {
-		return fmt.Errorf("link name %q: want 1 to %d bytes without '/', ':' and blanks", name, unix.IFNAMSIZ-1)
+	if name == "" || len(name) >= unix.IFNAMSIZ || name == "." || name == ".." || strings.ContainsAny(name, "/:% \t\n\v\f\r\x00") {
+		return fmt.Errorf("link name %q: want 1 to %d bytes without '/', ':', '%%' and blanks", name, unix.IFNAMSIZ-1)
 	}
 	return nil
 }

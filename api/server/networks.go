@@ -149,7 +149,12 @@ func (s *Server) sandboxToConnect(r *request, u *undo.Stack) (libnetwork.Sandbox
 	if err != nil {
 		return nil, err
 	}
-	u.Push("delete the sandbox", sb.DeleteContext)
+	u.Push("delete the sandbox", func(ctx context.Context) error {
+		if len(sb.Endpoints()) > 0 {
+			return nil // somebody else has come to rely on it
+		}
+		return sb.DeleteContext(ctx)
+	})
 	return sb, nil
 }
 

@@ -104,7 +104,7 @@ func parseNetwork(n *cnm.Network) (*network, error) {
 	if d.Has(optName) {
 		o.bridge, o.named = d.String(optName), true
 		if !linkoption.ValidName(o.bridge) {
-			d.Refuse(optName, "an interface name: 1 to 15 characters without blanks, '/' and ':'")
+			d.Refuse(optName, "an interface name: 1 to 15 characters without blanks, '/', ':' and '%'")
 		}
 	}
 	o.mtu = linkoption.MTU(d, optMTU, n.EnableIPv6)
@@ -114,7 +114,7 @@ func parseNetwork(n *cnm.Network) (*network, error) {
 	o.gateway4, o.gateway6 = gatewayIn(d, optGatewayIPv4, n.Subnets4), gatewayIn(d, optGatewayIPv6, n.Subnets6)
 	// An interface's name is the prefix and a number.
 	if name := d.String(optIfacePrefix); d.Has(optIfacePrefix) && (len(name) > 12 || !linkoption.ValidName(name)) {
-		d.Refuse(optIfacePrefix, "1 to 12 characters without blanks, '/' and ':'")
+		d.Refuse(optIfacePrefix, "1 to 12 characters without blanks, '/', ':' and '%'")
 	}
 	d.Int(optNMsgs, 0, 3, 0)
 	d.Int(optMsgInterval, 100, 2000, 0)

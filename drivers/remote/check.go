@@ -3,7 +3,6 @@ package remote
 import (
 	"fmt"
 	"net/netip"
-	"strings"
 
 	"github.com/docker/libnetwork/cnm"
 	"github.com/docker/libnetwork/internal/linkoption"
@@ -18,7 +17,7 @@ func refuse(format string, values ...any) error {
 // validLink follows the kernel's rules for names, and leaves out what no plugin may name:
 // the loopback, and patterns, which the kernel would fill in ("%d").
 func validLink(name string) bool {
-	return linkoption.ValidName(name) && name != loopback && !strings.Contains(name, "%")
+	return linkoption.ValidName(name) && name != loopback
 }
 
 const loopback = "lo"

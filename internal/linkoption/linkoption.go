@@ -76,7 +76,7 @@ func parse(options map[string]string, mtu int) (*Endpoint, error) {
 	d := label.NewDecoder(options, known()...)
 	e := &Endpoint{Ifname: d.String(optIfname)}
 	if d.Has(optIfname) && !ValidName(e.Ifname) {
-		d.Refuse(optIfname, "an interface name: 1 to 15 characters without blanks, '/' and ':'")
+		d.Refuse(optIfname, "an interface name: 1 to 15 characters without blanks, '/', ':' and '%'")
 	}
 	for setting := range strings.SplitSeq(d.String(optSysctls), ",") {
 		if setting = strings.TrimSpace(setting); setting == "" {
@@ -269,8 +269,11 @@ func MTU(d *label.Decoder, name string, ipv6 bool) int {
 // maxLinkName is the kernel's IFNAMSIZ without the closing zero.
 const maxLinkName = 15
 
-// ValidName follows dev_valid_name in the kernel's net/core/dev.c.
+// ValidName follows dev_valid_name in the kernel's net/core/dev.c, and refuses patterns such
+// as "eth%d", of which the kernel makes another name.
 func ValidName(name string) bool {
 	return name != "" && len(name) <= maxLinkName && name != "." && name != ".." &&
-		!strings.ContainsFunc(name, func(r rune) bool { return r == '/' || r == ':' || unicode.IsSpace(r) || unicode.IsControl(r) })
+		!strings.ContainsFunc(name, func(r rune) bool {
+			return r == '/' || r == ':' || r == '%' || unicode.IsSpace(r) || unicode.IsControl(r)
+		})
 }

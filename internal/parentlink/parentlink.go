@@ -65,7 +65,7 @@ func Parse(d *label.Decoder, n *cnm.Network) Network {
 	case o.Parent == "lo":
 		d.Refuse(optParent, "another link: the loopback leads nowhere")
 	case !linkoption.ValidName(o.Parent):
-		d.Refuse(optParent, "an interface name: 1 to 15 characters without blanks, '/' and ':'")
+		d.Refuse(optParent, "an interface name: 1 to 15 characters without blanks, '/', ':' and '%'")
 	default:
 		o.base, o.vlan = splitVLAN(o.Parent)
 	}
@@ -74,7 +74,7 @@ func Parse(d *label.Decoder, n *cnm.Network) Network {
 	}
 	// An interface's name is the prefix and a number.
 	if name := d.String(optIfacePrefix); d.Has(optIfacePrefix) && (len(name) > 12 || !linkoption.ValidName(name)) {
-		d.Refuse(optIfacePrefix, "1 to 12 characters without blanks, '/' and ':'")
+		d.Refuse(optIfacePrefix, "1 to 12 characters without blanks, '/', ':' and '%'")
 	}
 	d.Int(optNMsgs, 0, 3, 0)
 	d.Int(optMsgInterval, 100, 2000, 0)

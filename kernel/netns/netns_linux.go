@@ -11,6 +11,7 @@ import (
 
 	"github.com/docker/libnetwork/cnm"
 	"github.com/docker/libnetwork/kernel/errno"
+	"github.com/docker/libnetwork/kernel/process"
 )
 
 // threadNamespace is the namespace of the thread that opens it.
@@ -265,4 +266,41 @@ func AliveIn(root, path string) (bool, error) {
 	}
 	defer unix.Close(fd) //nolint:errcheck // nothing is written
 	return Alive(fmt.Sprintf("/proc/self/fd/%d", fd))
+}
+
+// Identity tells the namespace that path stands for from others that come to be there: the
+// path of a process's, /proc/PID/ns/net, is another's when the number is given again, and
+// each boot gives numbers again. It is text without a meaning, to be compared.
+//
+// The kernel numbers namespaces by the lowest number that is free, so one that took the
+// place of another of the same boot, at the same path and with the same number, passes.
+func Identity(path string) (string, error) {
+	namespace, err := Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer namespace.Close() //nolint:errcheck // read only
+	var stat unix.Stat_t
+	if err := unix.Fstat(namespace.FD(), &stat); err != nil {
+		return "", errno.Wrap("identify namespace", &os.PathError{Op: "fstat", Path: path, Err: err})
+	}
+	boot, err := process.BootID()
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s/%d:%d", boot, stat.Dev, stat.Ino), nil
+}
+
+// Same reports whether path stands for the namespace with an identity. A missing path does
+// not; for an empty identity any namespace does.
+func Same(path, identity string) (bool, error) {
+	is, err := Identity(path)
+	switch {
+	case err == nil:
+		return identity == "" || is == identity, nil
+	case errors.Is(err, cnm.NotFound), errors.Is(err, cnm.Invalid):
+		return false, nil
+	default:
+		return false, err
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -276,4 +277,38 @@ func TestFirstThreadStays(t *testing.T) {
 			return nil
 		}))
 	}
+}
+
+func TestIdentity(t *testing.T) {
+	one, other := kerneltest.NewNamespace(t), kerneltest.NewNamespace(t)
+	path := filepath.Join(t.TempDir(), "ns")
+	if err := os.Symlink(one, path); err != nil {
+		t.Fatal(err)
+	}
+	identity, err := netns.Identity(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := func(path, identity string, want bool) {
+		t.Helper()
+		if same, err := netns.Same(path, identity); err != nil || same != want {
+			t.Errorf("Same(%s, %s) = %v, %v; want %v", path, identity, same, err, want)
+		}
+	}
+	want(path, identity, true)
+	want(one, identity, true)
+	want(other, identity, false)
+	want(other, "", true)
+	want("/nowhere", "", false)
+	want("/dev/null", identity, false)
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(other, path); err != nil {
+		t.Fatal(err)
+	}
+	want(path, identity, false)
+	// The same number after another boot is another namespace.
+	_, number, _ := strings.Cut(identity, "/")
+	want(one, "another boot/"+number, false)
 }

@@ -48,3 +48,9 @@ func Alive(string) (bool, error) { return false, errUnsupported }
 
 // AliveIn returns Unsupported.
 func AliveIn(_, _ string) (bool, error) { return false, errUnsupported }
+
+// Identity returns Unsupported.
+func Identity(string) (string, error) { return "", errUnsupported }
+
+// Same returns Unsupported.
+func Same(string, string) (bool, error) { return false, errUnsupported }

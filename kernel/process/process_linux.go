@@ -183,3 +183,13 @@ func Monotonic() (time.Duration, error) {
 	}
 	return time.Duration(t.Nano()), nil
 }
+
+// BootID returns the identity that each boot of the machine makes anew (random(4)): numbers of
+// processes, and of other things of the kernel's, begin again with it.
+func BootID() (string, error) {
+	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return "", errno.Wrap("identity of the boot", err)
+	}
+	return strings.TrimSpace(string(text)), nil
+}

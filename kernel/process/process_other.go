@@ -41,3 +41,6 @@ func LockHolder(string) (pid int, name string, err error) { return 0, "", errUns
 
 // Monotonic returns Unsupported.
 func Monotonic() (time.Duration, error) { return 0, errUnsupported }
+
+// BootID returns Unsupported.
+func BootID() (string, error) { return "", errUnsupported }

@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 
 	"github.com/docker/libnetwork/cni"
@@ -248,12 +247,4 @@ func with(one object, more object) object {
 	}
 	maps.Copy(out, more)
 	return out
-}
-
-// lock takes the lock that the plugin's processes take.
-func lock(t testing.TB, file *os.File) {
-	t.Helper()
-	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		t.Fatal(err)
-	}
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/docker/libnetwork/kernel/filelock"
 	"github.com/docker/libnetwork/kernel/kerneltest"
 )
 
@@ -97,15 +98,13 @@ func runIn(t *testing.T, k key) string { return run(t, k.netns, "ip", "-o", "lin
 func TestLock(t *testing.T) {
 	m := newMachine(t)
 	m.must(m.call("ADD", m.container(), nil))
-	held, err := os.OpenFile(filepath.Join(m.folder, "data", "lock"), os.O_RDWR, 0)
+	held, err := filelock.Acquire(t.Context(), filepath.Join(m.folder, "data", "lock"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer held.Close() //nolint:errcheck // nothing was written
-	lock(t, held)
 	m.refused(m.call("ADD", m.container(), object{"lockTimeout": "100ms"}), 11, `"lockTimeout"`)
 	m.refused(m.call("STATUS", key{}, object{"lockTimeout": "100ms"}), 50, `"lockTimeout"`)
-	if err := held.Close(); err != nil {
+	if err := held.Release(); err != nil {
 		t.Fatal(err)
 	}
 	m.must(m.call("ADD", m.container(), object{"lockTimeout": "100ms"}))
