@@ -129,7 +129,7 @@ var linked = []struct {
 	{
 		program: "cmd/dnet", only: []string{
 			"std", "cmd/dnet/internal/handover", "cmd/internal/...", "client", "api", "cnm", "netstate", "internal/fileowner", "plugin/manage", "plugin/protocol",
-			"kernel/enter", "kernel/errno", "kernel/netns", "golang.org/x/sys/unix", "golang.org/x/term",
+			"kernel/enter", "kernel/errno", "kernel/netns", "kernel/process", "golang.org/x/sys/unix", "golang.org/x/term",
 			"github.com/spf13/cobra", "github.com/spf13/pflag", "go.yaml.in/yaml/v3",
 			// These are for Windows.
 			"golang.org/x/sys/windows", "github.com/inconshreveable/mousetrap",
