@@ -51,14 +51,26 @@ func (d daemon) add(ctx context.Context, c *configuration) (*attached, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := d.dropStale(ctx, n.Name, &c.attachment); err != nil {
-		return nil, err
+	end := time.Now().Add(longestEnding)
+	for pause := creationPause; ; pause = min(2*pause, longestPause) {
+		if err := d.dropStale(ctx, n.Name, &c.attachment); err != nil {
+			return nil, err
+		}
+		sb, err := d.sandbox(ctx, c.attachment.container)
+		if err != nil {
+			return nil, err
+		}
+		made, err := d.attach(ctx, c, n.ID, nil, sb)
+		ending := sb == nil && errors.Is(err, cnm.Exists) || sb != nil && errors.Is(err, cnm.NotFound)
+		if !ending || time.Now().After(end) {
+			return made, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(pause):
+		}
 	}
-	sb, err := d.sandbox(ctx, c.attachment.container)
-	if err != nil {
-		return nil, err
-	}
-	return d.attach(ctx, c, n.ID, nil, sb)
 }
 
 // attach connects the sandbox, and makes it if the container has none, if the network has
@@ -119,6 +131,9 @@ const (
 	creationPause = 5 * time.Millisecond
 	longestPause  = 100 * time.Millisecond
 	longestWait   = 2 * time.Second
+	// longestEnding is how long to wait for the daemon to take back what it was making for an
+	// ADD that was killed: there is something in the way, and nothing to be seen.
+	longestEnding = 500 * time.Millisecond
 )
 
 // network returns the network, made if it is missing.

@@ -123,6 +123,10 @@ func (s *Server) connect(r *request) (_ any, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := r.Context().Err(); err != nil {
+		// Whoever was killed is followed by one who deletes what there is, maybe before this.
+		return nil, cnm.E("connect", cnm.Timeout, fmt.Errorf("whoever asked has hung up: %w", err))
+	}
 	return x.endpointView(made), nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"runtime"
 	"strings"
 	"testing"
@@ -260,5 +261,37 @@ func TestAFailedFollowerTakesTheSandboxBack(t *testing.T) {
 	answer := d.ask("POST", "/sandboxes", `{"container_id":"x","lifetime":"process"}`)
 	if answer.Code < 400 || len(d.controller.Sandboxes()) > 0 {
 		t.Errorf("%d %s; %d sandboxes", answer.Code, answer.Body, len(d.controller.Sandboxes()))
+	}
+}
+
+// hungUp is the context of a client that hangs up as soon as an endpoint has joined.
+type hungUp struct {
+	context.Context
+
+	inspector libnetwork.Inspector
+}
+
+func (h hungUp) Err() error {
+	for _, e := range h.inspector.Records().Endpoints {
+		if e.SandboxID != "" {
+			return context.Canceled
+		}
+	}
+	return nil
+}
+
+// TestConnectForNobody: whoever asked is gone, and what was made with him.
+func TestConnectForNobody(t *testing.T) {
+	d := newDaemon(t)
+	if answer := d.ask("POST", "/networks", `{"name":"web"}`); answer.Code != http.StatusCreated {
+		t.Fatal(answer.Body)
+	}
+	req := httptest.NewRequest("POST", "/networks/web/connect", strings.NewReader(`{"sandbox":{"container_id":"one"}}`))
+	req.Header.Set("Content-Type", "application/json")
+	answer := httptest.NewRecorder()
+	d.handler.ServeHTTP(answer, req.WithContext(hungUp{req.Context(), d.controller.(libnetwork.Inspector)}))
+	left := d.controller.(libnetwork.Inspector).Records()
+	if answer.Code != http.StatusRequestTimeout || len(left.Endpoints)+len(left.Sandboxes) > 0 {
+		t.Errorf("%d %s; %d endpoints and %d sandboxes", answer.Code, answer.Body, len(left.Endpoints), len(left.Sandboxes))
 	}
 }
