@@ -112,47 +112,37 @@ func (c *controller) createSandbox(ctx context.Context, containerID string, opti
 	return sb, nil
 }
 
-// identifier is what a host may have besides kernel.Namespaces: it tells a namespace from
-// another that comes to be at its path.
-type identifier interface {
-	Identity(path string) (string, error)
-}
-
 // identify looks whether a given namespace is there, and is not the host's: the links of a
 // container would be among the host's, and its default route too.
-func (c *controller) identify(ctx context.Context, rec *cnm.Sandbox) error {
+func (c *controller) identify(ctx context.Context, rec *cnm.Sandbox) (err error) {
 	if !rec.Foreign {
 		return nil
 	}
 	namespaces := c.host.Namespaces()
-	if alive, err := namespaces.Alive(ctx, rec.Key); err != nil || !alive {
-		return errors.Join(err, invalid("namespace %q: is not there, or no network namespace", rec.Key))
-	}
-	i, ok := namespaces.(identifier)
-	if !ok {
-		return nil
-	}
-	own, err := i.Identity(namespaces.HostPath())
-	if err != nil {
+	if rec.Identity, err = namespaces.Identity(ctx, rec.Key); isNoNamespace(err) {
+		return invalid("namespace %q: is not there, or no network namespace", rec.Key)
+	} else if err != nil {
 		return err
 	}
-	if rec.Identity, err = i.Identity(rec.Key); err == nil && rec.Identity == own {
+	own, err := namespaces.Identity(ctx, namespaces.HostPath())
+	if err == nil && rec.Identity == own {
 		err = invalid("namespace %q: is the host's own; the container needs one of its own", rec.Key)
 	}
 	return err
 }
 
+func isNoNamespace(err error) bool {
+	return errors.Is(err, cnm.NotFound) || errors.Is(err, cnm.Invalid)
+}
+
 // alive reports whether the sandbox's namespace is there, and not another's at its path.
 func (c *controller) alive(ctx context.Context, rec *cnm.Sandbox) (bool, error) {
-	namespaces := c.host.Namespaces()
-	alive, err := namespaces.Alive(ctx, rec.Key)
-	i, ok := namespaces.(identifier)
-	if err != nil || !alive || !ok || rec.Identity == "" {
-		return alive, err
+	if rec.Identity == "" {
+		return c.host.Namespaces().Alive(ctx, rec.Key)
 	}
-	is, err := i.Identity(rec.Key)
-	if errors.Is(err, cnm.NotFound) || errors.Is(err, cnm.Invalid) {
-		return false, nil // it went just now
+	is, err := c.host.Namespaces().Identity(ctx, rec.Key)
+	if isNoNamespace(err) {
+		return false, nil
 	}
 	return is == rec.Identity, err
 }

@@ -120,6 +120,10 @@ type Namespaces interface {
 	List(ctx context.Context, folder, prefix string) ([]string, error)
 	// Alive reports whether path is a network namespace.
 	Alive(ctx context.Context, path string) (bool, error)
+	// Identity tells the namespace at path from another that comes to be there: it is text
+	// to be compared. A path that is missing is NotFound, one that is no network namespace
+	// Invalid.
+	Identity(ctx context.Context, path string) (string, error)
 	// HostPath returns a path that stands for the host's own namespace.
 	HostPath() string
 }

@@ -93,8 +93,9 @@ func (n namespaces) List(_ context.Context, folder, prefix string) ([]string, er
 
 func (n namespaces) Alive(_ context.Context, path string) (bool, error) { return netns.Alive(path) }
 
-// Identity tells a namespace from another that comes to be at its path.
-func (n namespaces) Identity(path string) (string, error) { return netns.Identity(path) }
+func (n namespaces) Identity(_ context.Context, path string) (string, error) {
+	return netns.Identity(path)
+}
 
 func (n namespaces) HostPath() string {
 	if n.h.path != "" {

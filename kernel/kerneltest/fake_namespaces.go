@@ -86,6 +86,19 @@ func (n fakeNamespaces) Alive(_ context.Context, path string) (bool, error) {
 	return n.f.spaces[path] != nil, nil
 }
 
+func (n fakeNamespaces) Identity(_ context.Context, path string) (string, error) {
+	n.f.mu.Lock()
+	defer n.f.mu.Unlock()
+	s := n.f.spaces[path]
+	switch {
+	case path == n.HostPath():
+		return path, nil
+	case s == nil:
+		return "", cnm.E("identify namespace", cnm.NotFound, fmt.Errorf("%q does not exist", path))
+	}
+	return fmt.Sprintf("%p", s), nil
+}
+
 func (fakeNamespaces) HostPath() string { return "/fake/host" }
 
 type fakeContainer struct{ f *Fake }

@@ -250,6 +250,15 @@ func testNamespaces(_ *testing.T, w *world) {
 	if err := n.Bind(w.Context(), b, a); err != nil {
 		w.Fatal(err)
 	}
+	first, firstErr := n.Identity(w.Context(), a)
+	second, secondErr := n.Identity(w.Context(), b)
+	host, hostErr := n.Identity(w.Context(), n.HostPath())
+	if err := errors.Join(firstErr, secondErr, hostErr); err != nil || first != second || first == host {
+		w.Errorf("identities of one namespace %q and %q, of the host's %q: %v", first, second, host, err)
+	}
+	if _, err := n.Identity(w.Context(), w.folder+"/none"); !errors.Is(err, cnm.NotFound) {
+		w.Errorf("identity of what is missing: %v", err)
+	}
 	paths, err := n.List(w.Context(), w.folder, "one-")
 	if err != nil || !slices.Equal(paths, []string{a, b}) {
 		w.Errorf("list %q, %v", paths, err)
